@@ -1,0 +1,96 @@
+/*
+ * decode: the bytes of a record to events, by the configured mapping.
+ *
+ * A mapping is compiled once from the config, is immutable and may be shared between threads.
+ * A decoder belongs to one thread and owns the memory behind the events that it returns: they are
+ * valid until the next call with that decoder. No I/O. Decoding allocates only when a record is
+ * larger, or holds more events, than any before it.
+ */
+#ifndef WEIR_DECODE_H
+#define WEIR_DECODE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "weir/err.h"
+#include "weir/event.h"
+
+enum weir_field {
+    WEIR_FIELD_TYPE,
+    WEIR_FIELD_TIME,
+    WEIR_FIELD_SESSION,
+    WEIR_FIELD_VISITOR,
+    WEIR_FIELD_EVENT_ID,
+    WEIR_FIELD_ORDER_ID,
+    WEIR_FIELD_VALUE,
+    WEIR_FIELD_CURRENCY,
+    WEIR_FIELD_QUANTITY,
+    WEIR_FIELD_USER_AGENT,
+    WEIR_FIELDS
+};
+
+/* "type", "time" ... as in the config's `fields`. */
+const char *weir_field_name(enum weir_field field);
+/* The field of that name, or -1. */
+int weir_field_of(const char *name);
+
+struct weir_name_pair {
+    const char *name; /* the source's */
+    const char *value;
+};
+
+/* What the config says of `events`. Strings are borrowed for the call of weir_mapping_new. */
+struct weir_mapping_options {
+    const char *preset;              /* weir, ga4, segment, snowplow, rees46, otto */
+    const char *fields[WEIR_FIELDS]; /* a dotted path over the preset's, or NULL */
+    const struct weir_name_pair *types; /* the source's type name: weir's type or a custom one */
+    size_t types_len;
+    const struct weir_name_pair *dimensions; /* name: dotted path, in the config's order */
+    size_t dimensions_len;                   /* at most WEIR_DIMENSIONS_MAX */
+    const char *const *custom_types; /* names that custom metrics use and that are no weir type; */
+    size_t custom_types_len;         /* the n-th decodes to WEIR_CUSTOM_TYPE_FIRST + n */
+    const char *currency_to;         /* ISO code, or NULL: values are taken as they are */
+    const struct weir_currency_rate {
+        const char *code;
+        double rate; /* value in `currency_to` = value x rate */
+    } *rates;
+    size_t rates_len;
+    size_t record_max; /* bytes; 0 means WEIR_RECORD_MAX_DEFAULT */
+};
+
+struct weir_mapping;
+struct weir_decoder;
+
+/* Fails with WEIR_ERR_INPUT and a sentence that names the bad path, preset or type. */
+int weir_mapping_new(struct weir_mapping **mapping, const struct weir_mapping_options *options,
+                     struct weir_err *err);
+void weir_mapping_free(struct weir_mapping *mapping);
+
+/* The names of the presets, NULL-terminated; and whether `path` can be compiled. */
+const char *const *weir_mapping_presets(void);
+int weir_mapping_check_path(const char *path, struct weir_err *err);
+
+struct weir_decoded {
+    struct weir_event *events; /* in the order of the record; each with its own reason */
+    size_t len;
+    enum weir_reason reason; /* not WEIR_OK: the record as a whole is not readable, len is 0 */
+};
+
+/* The mapping is borrowed and must outlive the decoder. NULL when memory is out. */
+struct weir_decoder *weir_decoder_new(const struct weir_mapping *mapping);
+void weir_decoder_free(struct weir_decoder *decoder);
+
+/* `bytes` NULL is a tombstone. Never fails: a bad record is its reason. */
+void weir_decode(struct weir_decoder *decoder, const char *bytes, size_t len,
+                 struct weir_decoded *out);
+
+/* The same through jansson, slow and simple: the reference that tests hold weir_decode against.
+ * It rejects whatever is not JSON anywhere in the record, also where weir_decode only skips. */
+void weir_decode_reference(struct weir_decoder *decoder, const char *bytes, size_t len,
+                           struct weir_decoded *out);
+
+/* Any of the time formats of the config manual to ms since 1970 UTC. 0, or -1. */
+int weir_time_parse(const char *text, size_t len, int64_t *time_ms);
+
+#endif

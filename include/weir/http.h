@@ -1,0 +1,40 @@
+/*
+ * http: a small server, by libmicrohttpd, with one thread of its own for all connections.
+ *
+ * A handler runs in that thread, one at a time; it must not block for long and must not touch the
+ * workers' state but through their published statistics. Requests are bounded: 8 KiB of headers,
+ * 64 connections, 10 s each.
+ */
+#ifndef WEIR_HTTP_H
+#define WEIR_HTTP_H
+
+#include <stddef.h>
+
+#include "weir/buf.h"
+#include "weir/err.h"
+
+struct weir_request {
+    const char *method, *path;
+    const char *(*query)(const struct weir_request *request, const char *name); /* NULL: absent */
+    void *internal;
+};
+
+struct weir_response {
+    int status;               /* 200 unless set */
+    const char *content_type; /* "application/json" unless set; static storage */
+    struct weir_buf body;
+};
+
+/* Returns nothing: whatever happens is in the response. Unknown paths are the handler's 404. */
+typedef void weir_http_handler(void *context, const struct weir_request *request,
+                               struct weir_response *response);
+
+struct weir_http;
+/* `listen` is "host:port" or "[v6]:port"; port 0 takes a free one. -WEIR_ERR_UNREACHABLE with the
+ * sentence when the address is taken. */
+int weir_http_new(struct weir_http **http, const char *listen, weir_http_handler *handler,
+                  void *context, struct weir_err *err);
+int weir_http_port(const struct weir_http *http);
+void weir_http_free(struct weir_http *http); /* waits for the request that is being served */
+
+#endif

@@ -1,0 +1,136 @@
+/*
+ * kafka: consumer, producer and admin calls; the only user of librdkafka.
+ *
+ * A consumer belongs to one thread. Offsets are the caller's own: nothing is committed or stored
+ * by itself, `auto.offset.reset` is error, and an assignment always carries explicit offsets.
+ */
+#ifndef WEIR_KAFKA_H
+#define WEIR_KAFKA_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "weir/err.h"
+
+struct weir_kafka_property {
+    const char *name, *value;
+};
+
+struct weir_kafka_options {
+    const char *brokers; /* comma-separated */
+    const char *group;
+    const char *const *topics;
+    size_t topics_len;
+    const struct weir_kafka_property *properties; /* any of librdkafka's, over weir's own */
+    size_t properties_len;
+    const char *client_id;
+    size_t prefetch_bytes; /* over all partitions of the consumer; 0: the default */
+};
+
+struct weir_record {
+    const char *value; /* NULL for a tombstone; valid until the batch is freed */
+    size_t len;
+    const char *key;
+    size_t key_len;
+    int64_t offset;
+    int64_t timestamp_ms; /* the broker's or producer's; -1 when there is none */
+    int32_t partition;
+    int32_t topic; /* index into options.topics */
+};
+
+struct weir_topic_partition {
+    int32_t topic; /* index into options.topics */
+    int32_t partition;
+    int64_t offset;
+};
+
+/* Called from weir_consumer_poll in the caller's thread. In `assigned` the caller claims its state
+ * and sets every offset (or drops entries by setting offset to -1: those are not consumed). */
+struct weir_rebalance {
+    void (*assigned)(void *context, struct weir_topic_partition *partitions, size_t len);
+    /* Before they are given up: the last commit. `lost` is true when they are somebody else's. */
+    void (*revoked)(void *context, const struct weir_topic_partition *partitions, size_t len,
+                    bool lost);
+    void *context;
+};
+
+struct weir_consumer;
+int weir_consumer_new(struct weir_consumer **consumer, const struct weir_kafka_options *options,
+                      struct weir_rebalance rebalance, struct weir_err *err);
+/* Leaves the group (calls `revoked`), then frees. */
+void weir_consumer_free(struct weir_consumer *consumer);
+
+struct weir_batch; /* the messages behind a batch's records */
+
+/* Up to `max` records within timeout_ms; rebalances are served inside. Returns the count, 0 on
+ * none, or a negative code on a fatal error (err says what to do). Transient errors are counted
+ * and logged, not returned. The batch must be freed before the consumer. */
+int weir_consumer_poll(struct weir_consumer *consumer, int timeout_ms, size_t max,
+                       struct weir_record *records, struct weir_batch **batch,
+                       struct weir_err *err);
+void weir_batch_free(struct weir_batch *batch);
+
+/* Stops and starts fetching without leaving the group. Resuming assigns again at `partitions`'
+ * offsets, as stored ones are not to be trusted (librdkafka issue 4208). */
+int weir_consumer_pause(struct weir_consumer *consumer, struct weir_err *err);
+int weir_consumer_resume(struct weir_consumer *consumer,
+                         const struct weir_topic_partition *partitions, size_t len,
+                         struct weir_err *err);
+/* Re-reads one partition from an offset (a rollback). */
+int weir_consumer_rewind(struct weir_consumer *consumer, struct weir_topic_partition partition,
+                         struct weir_err *err);
+
+/* Offsets for lag displays only; asynchronous, failures are counted. */
+void weir_consumer_commit_for_display(struct weir_consumer *consumer,
+                                      const struct weir_topic_partition *partitions, size_t len);
+/* The group's committed offset, -1 when there is none, or a negative code below -1. */
+int64_t weir_consumer_committed(struct weir_consumer *consumer, int32_t topic, int32_t partition,
+                                struct weir_err *err);
+/* First offset, next offset, or first offset at or after a time. */
+int weir_consumer_range(struct weir_consumer *consumer, int32_t topic, int32_t partition,
+                        int64_t *low, int64_t *high, struct weir_err *err);
+int64_t weir_consumer_offset_at(struct weir_consumer *consumer, int32_t topic, int32_t partition,
+                                int64_t time_ms, struct weir_err *err);
+/* The last known end of the partition without asking the broker, -1 if unknown. For lag. */
+int64_t weir_consumer_end(struct weir_consumer *consumer, int32_t topic, int32_t partition);
+/* The number of partitions of a topic: 0 or less means that it does not exist. */
+int weir_consumer_partitions(struct weir_consumer *consumer, int32_t topic, struct weir_err *err);
+/* False from the first lost connection to all brokers until one answers again. */
+bool weir_consumer_reachable(const struct weir_consumer *consumer);
+uint64_t weir_consumer_errors(const struct weir_consumer *consumer);
+
+struct weir_producer;
+/* Idempotent, acks=all. One thread. */
+int weir_producer_new(struct weir_producer **producer, const struct weir_kafka_options *options,
+                      struct weir_err *err);
+/* Flushes up to timeout_ms; returns the number of records that were not delivered. */
+int weir_producer_flush(struct weir_producer *producer, int timeout_ms);
+void weir_producer_free(struct weir_producer *producer);
+
+struct weir_header {
+    const char *name;
+    const char *value;
+};
+/* Copies. `key` may be NULL; timestamp 0 means now; partition -1 means by key. Waits while the
+ * queue is full. `headers` ends with a NULL name, or is NULL. */
+int weir_producer_send(struct weir_producer *producer, const char *topic, int32_t partition,
+                       const char *key, size_t key_len, const char *value, size_t len,
+                       int64_t timestamp_ms, const struct weir_header *headers,
+                       struct weir_err *err);
+/* Records whose delivery failed for good since the start. */
+uint64_t weir_producer_failed(const struct weir_producer *producer);
+
+/* Makes a topic; an existing one is success. */
+int weir_kafka_create_topic(const struct weir_kafka_options *options, const char *topic,
+                            int partitions, int replication, struct weir_err *err);
+
+/* An in-process mock cluster for the demo; `brokers` (owned by it) is its bootstrap address. */
+struct weir_mock_kafka;
+int weir_mock_kafka_new(struct weir_mock_kafka **mock, int brokers, struct weir_err *err);
+const char *weir_mock_kafka_brokers(const struct weir_mock_kafka *mock);
+void weir_mock_kafka_free(struct weir_mock_kafka *mock);
+
+const char *weir_kafka_library_version(void);
+
+#endif

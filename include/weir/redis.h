@@ -1,0 +1,78 @@
+/*
+ * redis: a connection of one's own; the only user of hiredis.
+ *
+ * One connection belongs to one thread. Commands are sent as argument vectors (binary safe) and
+ * may be pipelined: append any number, then read as many replies. After any time-out or socket
+ * error the connection is closed (a late reply would desynchronise it) and the call says so; the
+ * next call connects anew. Never retries by itself: who owns the data decides.
+ */
+#ifndef WEIR_REDIS_H
+#define WEIR_REDIS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "weir/err.h"
+
+struct weir_redis;
+
+enum weir_reply_type {
+    WEIR_REPLY_NIL,
+    WEIR_REPLY_INTEGER,
+    WEIR_REPLY_TEXT, /* bulk string or status */
+    WEIR_REPLY_ARRAY,
+    WEIR_REPLY_ERROR, /* text holds Redis's own words, e.g. "OOM command not allowed ..." */
+};
+
+/* Owned by the caller, freed by weir_reply_free at the root only. */
+struct weir_reply {
+    enum weir_reply_type type;
+    int64_t integer;
+    char *text; /* NUL-terminated beyond len */
+    size_t len;
+    struct weir_reply **items;
+    size_t items_len;
+};
+void weir_reply_free(struct weir_reply *reply);
+
+/* `url`: redis://[user[:password]@]host[:port][/db] or unix:///path; the password never appears in
+ * an error. Does not connect yet. Fails with WEIR_ERR_INPUT on a malformed url. */
+int weir_redis_new(struct weir_redis **redis, const char *url, int timeout_ms,
+                   struct weir_err *err);
+void weir_redis_free(struct weir_redis *redis);
+
+/* Connects, authenticates and selects the database if that is not done. 0 or -WEIR_ERR_UNREACHABLE. */
+int weir_redis_connect(struct weir_redis *redis, struct weir_err *err);
+void weir_redis_disconnect(struct weir_redis *redis);
+bool weir_redis_connected(const struct weir_redis *redis);
+/* A counter that grows with each new connection: what was pipelined before is gone. */
+uint64_t weir_redis_generation(const struct weir_redis *redis);
+/* "host:port" for logs, without credentials. */
+const char *weir_redis_name(const struct weir_redis *redis);
+
+/* One argument vector; lens may be NULL when all are NUL-terminated. Buffers only. */
+int weir_redis_append(struct weir_redis *redis, int argc, const char *const *argv,
+                      const size_t *lens, struct weir_err *err);
+/* The next reply in order. 0, or -WEIR_ERR_UNREACHABLE with the connection closed. A Redis error
+ * reply is a reply, not a failure. */
+int weir_redis_read(struct weir_redis *redis, struct weir_reply **reply, struct weir_err *err);
+/* append + read. */
+int weir_redis_command(struct weir_redis *redis, struct weir_reply **reply, struct weir_err *err,
+                       int argc, const char *const *argv, const size_t *lens);
+/* The same with NUL-terminated arguments up to a NULL: weir_redis_do(r, &reply, &err, "GET", k, NULL) */
+int weir_redis_do(struct weir_redis *redis, struct weir_reply **reply, struct weir_err *err, ...)
+    __attribute__((sentinel));
+
+/* Scripts are sent by EVALSHA and, on NOSCRIPT, once more by EVAL. */
+struct weir_script {
+    const char *body;
+    char sha[41]; /* hex SHA-1 of body */
+};
+void weir_script_init(struct weir_script *script, const char *body);
+/* argv: keys, then arguments. Blocking; 0 or -WEIR_ERR_UNREACHABLE. */
+int weir_redis_script(struct weir_redis *redis, struct weir_reply **reply, struct weir_err *err,
+                      const struct weir_script *script, int keys, int argc,
+                      const char *const *argv, const size_t *lens);
+
+#endif
