@@ -21,7 +21,7 @@
 #include "weir/metric.h"
 
 #define WEIR_BIN_FIRST 64 /* entry ids from here on are sketch bins; counters stay below */
-#define WEIR_BINS 1300    /* bin 0: 0 ms; bin i: gamma^(i-1) < ms <= gamma^i; covers years */
+#define WEIR_BINS 1300    /* bin 0: 0 ms; bin i: gamma^(i-2) < ms <= gamma^(i-1), gamma 1.01/0.99 */
 _Static_assert(WEIR_COUNTERS <= WEIR_BIN_FIRST, "counter ids reach the sketch's");
 
 #define WEIR_HLL_BITS 12
@@ -46,6 +46,9 @@ int weir_bucket_read(struct weir_bucket_reader *reader, const void *bytes, size_
 int weir_bucket_segment(struct weir_bucket_reader *reader, uint32_t *segment);
 /* 1 and the next entry of the segment, 0 at its end, -1 when damaged. */
 int weir_bucket_entry(struct weir_bucket_reader *reader, struct weir_entry *entry);
+
+/* Reads all of it: 0, or -1 when the bytes are damaged. */
+int weir_bucket_check(const void *bytes, size_t len);
 
 /* Writing, in the same order. */
 struct weir_bucket_writer {

@@ -129,6 +129,9 @@ int weir_kafka_create_topic(const struct weir_kafka_options *options, const char
 struct weir_mock_kafka;
 int weir_mock_kafka_new(struct weir_mock_kafka **mock, int brokers, struct weir_err *err);
 const char *weir_mock_kafka_brokers(const struct weir_mock_kafka *mock);
+/* The mock takes no admin calls, so its topics are made here; an existing one is success. */
+int weir_mock_kafka_create_topic(struct weir_mock_kafka *mock, const char *topic, int partitions,
+                                 struct weir_err *err);
 void weir_mock_kafka_free(struct weir_mock_kafka *mock);
 
 const char *weir_kafka_library_version(void);

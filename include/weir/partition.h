@@ -15,17 +15,18 @@
  *     min(last + gap, start + cap) <= now is closed at that end.
  *  3. A bot by its user agent adds 1 to bot_events of the total, and that is all.
  *  4. The session is looked up by session id, else by visitor id (two name spaces).
- *     - time < start - gap, or time <= last - cap: the event makes a session of its own, which is
- *       opened, gets this one event, and is closed at once at time + gap (at `time`, if it is a
- *       session_end). The open session stays as it is.
+ *     - time < start - gap, or time <= last - cap: the open session stays as it is, and the event
+ *       makes a session of its own, which is closed at once at time + min(gap, cap).
  *     - time >= last + gap, or time >= start + cap: the open session is closed at its end, and
  *       the event starts a new one.
- *     - none is open: the event starts one, unless it is a session_end or a custom type.
- *     A session takes its segments from the event that starts it: per dimension a value, `_none`
+ *     - none is open: the event starts one.
+ *     But a session_end or a custom type never starts a session or makes one of its own: where it
+ *     would, it is counted without a session.
+ *     A session takes its visitor and its segments from the event that starts it: per dimension a value, `_none`
  *     where it is absent or empty, `_other` where the value is longer than
  *     WEIR_DIMENSION_VALUE_MAX or the dimension already has values_max values in this partition.
  *  5. All that follows is counted in the bucket of the event's own time, for the total and for
- *     the session's segment in each dimension (a custom event without a session: its own values).
+ *     the session's segment in each dimension (an event without a session: its own values).
  *     - sessions + 1 when it starts one. events + 1; page_views, interactions, add_to_cart,
  *       remove_from_cart, refunds, refunded by type; unknown for an unknown type. Custom counters
  *       by type, whatever else the type does.
@@ -51,8 +52,9 @@
  *     s_converted, s_carts, s_abandoned (a cart, no purchase), s_duration_ms, s_orders, s_revenue
  *     and one duration in the quantile sketch. An abandoned cart with a visitor enters the recovery
  *     table as (visitor, end), the latest end per visitor.
- *  8. Beyond sessions_max open ones, before a new one starts: all sessions with the earliest end
- *     (rounded up to a second) are closed at max(last, now) and counted as evicted there.
+ *  8. When sessions_max are open and another would start: open sessions are closed at
+ *     max(last, now) in the order of their end rounded up to a second, whole seconds at a time,
+ *     until at most sessions_max - 1 - sessions_max / 16 are open; each counts as evicted there.
  */
 #ifndef WEIR_PARTITION_H
 #define WEIR_PARTITION_H
@@ -175,6 +177,8 @@ int weir_partition_import_done(struct weir_partition *partition, struct weir_err
 int weir_partition_keep_totals(struct weir_partition *partition);
 /* A segment's counters (WEIR_COUNTERS of them), or NULL when it has none; exact as of now. */
 const int64_t *weir_partition_total(struct weir_partition *partition, uint32_t segment);
+/* The duration sketch of the settled total (WEIR_BINS), exact after weir_partition_total. */
+const int64_t *weir_partition_durations(const struct weir_partition *partition);
 /* The number of values of a dimension (with _other and _none), and their texts. */
 uint32_t weir_partition_values(const struct weir_partition *partition, uint32_t dimension);
 struct weir_str weir_partition_value(const struct weir_partition *partition, uint32_t dimension,

@@ -57,7 +57,8 @@ struct weir_alert {
     uint64_t fingerprint;
     enum weir_alert_state state;
     enum weir_alert_state before_suspect; /* what it was when the data became suspect */
-    int64_t since_ms;      /* when the present state began, event time */
+    int64_t as_of_ms;      /* of the last sample that was taken; 0: none yet */
+    int64_t since_ms;      /* when the present state began, event time; firing: `for` has passed */
     int64_t starts_ms;     /* when it became pending: `starts_at` */
     int64_t good_since_ms; /* firing, and the condition is over since then; 0: it is not */
     int64_t sent_ms;       /* when it was last reported as firing */
@@ -82,15 +83,28 @@ enum weir_alert_change {
 };
 
 /* Moves `alert` by one sample. Samples must come in the order of as_of_ms; an older or equal one
- * changes nothing. */
+ * changes nothing. A zeroed alert (with its fingerprint) is an inactive one.
+ *
+ *   no verdict    every state is kept; a firing alert is still repeated
+ *   suspect       pending and firing wait as SUSPECT; an inactive alert becomes SUSPECT only where
+ *                 the rule would hold, so that people see "data suspect", not a false drop
+ *   good again    on from before_suspect: a firing alert goes on or ends by the usual rule, a
+ *                 pending one waits for the whole of `for` again, as suspect time proves nothing.
+ *                 Without a verdict firing goes on, all else ends: nothing is known
+ *
+ * A BECAME_INACTIVE out of SUSPECT takes back what was told as suspect. `changes` counts all that
+ * is reported, repeats too. A repeat_interval_ms of 0 never repeats. Whoever imports an alert
+ * checks its states first: one out of range, or suspect before suspect, ends the program. */
 enum weir_alert_change weir_rule_step(const struct weir_rule *rule, struct weir_alert *alert,
                                       const struct weir_sample *sample,
                                       int64_t repeat_interval_ms);
 
-/* True, false, or -1 for no verdict (too small a sample, division by nothing). */
+/* True, false, or -1 for no verdict (too small a sample, division by nothing). `firing` asks if an
+ * alert that fires already would go on, by `resolve`: below and above are strict (a value equal
+ * to the number does not hold), drops_by and rises_by are not (a drop of just 20 % is one). */
 int weir_rule_holds(const struct weir_rule *rule, const struct weir_sample *sample, bool firing);
 
-/* FNV-1a over group, name, labels and the segment's "dimension=value". */
+/* FNV-1a over group, name, labels (in any order) and the segment; `dimension` NULL: the total. */
 uint64_t weir_alert_fingerprint(const struct weir_rule *rule, const char *dimension,
                                 const char *value, size_t value_len);
 

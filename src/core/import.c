@@ -1,0 +1,161 @@
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/partition_state.h"
+#include "core/records.h"
+
+static int damaged(struct weir_err *err, const char *key) {
+    return weir_err_set(err, WEIR_ERR_REFUSED,
+                        "the stored state is damaged at %s; restore Redis from a backup, or count "
+                        "again from Kafka with `weir run --rebuild`",
+                        key);
+}
+
+int weir_partition_import_meta(struct weir_partition *p, const void *meta, size_t len,
+                               struct weir_err *err) {
+    struct weir_reader in;
+    weir_reader_init(&in, meta, len);
+    uint8_t version = weir_reader_byte(&in);
+    if (version != WEIR_STATE_VERSION)
+        return weir_err_set(err, WEIR_ERR_REFUSED,
+                            "the stored state has format %u and this weir reads format %u; run the "
+                            "weir that wrote it, or start a new kafka.group",
+                            version, WEIR_STATE_VERSION);
+    p->seq = weir_reader_varint(&in);
+    p->offset = weir_reader_zigzag(&in);
+    p->newest_ms = weir_reader_zigzag(&in);
+    p->watermark_ms = weir_reader_zigzag(&in);
+    p->records = weir_reader_varint(&in);
+    p->events = weir_reader_varint(&in);
+    p->unknown_types = weir_reader_varint(&in);
+    p->bot_events = weir_reader_varint(&in);
+    if (weir_reader_varint(&in) != WEIR_REASONS)
+        return damaged(err, "meta");
+    for (int r = 0; r < WEIR_REASONS; r++)
+        p->rejected[r] = weir_reader_varint(&in);
+    p->first_delta = weir_reader_varint(&in);
+    p->next_chunk = (uint32_t)weir_reader_varint(&in) % WEIR_CHUNKS;
+    for (uint32_t chunk = 0; chunk < WEIR_CHUNKS; chunk++)
+        p->chunk_seq[chunk] = p->seq - weir_reader_varint(&in);
+    if (in.failed || in.at != in.end || p->first_delta > p->seq + 1)
+        return damaged(err, "meta");
+    if (p->watermark_ms != INT64_MIN) {
+        p->now_second = p->watermark_ms / 1000;
+        weir_sessions_advance(p->sessions, p->now_second, weir_partition_floor_ms(p), NULL, NULL);
+    }
+    return 0;
+}
+
+static char *want(struct weir_partition *p, size_t *cap) {
+    if (p->wanted_len == *cap)
+        p->wanted = weir_partition_grow(p->wanted, cap, sizeof *p->wanted);
+    return p->wanted[p->wanted_len++];
+}
+
+static int want_bucket(struct weir_partition *p, const char *member, size_t *cap) {
+    char *end;
+    errno = 0;
+    long l = strtol(member, &end, 10);
+    if (errno || end == member || *end != ':' || l < 0 || l >= WEIR_LEVELS)
+        return -1;
+    const char *number = end + 1;
+    long long index = strtoll(number, &end, 10);
+    if (errno || end == number || *end != '\0')
+        return -1;
+    int64_t floor_ms = weir_partition_floor_ms(p), now_ms = p->now_second * 1000;
+    int64_t settled_ms = floor_ms < now_ms ? floor_ms : now_ms;
+    struct weir_stored *stored = weir_level_bucket(&p->window.levels[l], index);
+    stored->released = (index + 1) * weir_level_ms[l] <= settled_ms;
+    if (!stored->released)
+        snprintf(want(p, cap), 40, "b:%ld:%lld", l, index);
+    return 0;
+}
+
+int weir_partition_import_wants(struct weir_partition *p, const char *const *buckets,
+                                size_t buckets_len, char (**keys)[40], size_t *keys_len,
+                                struct weir_err *err) {
+    size_t cap = 0;
+    free(p->wanted);
+    p->wanted = NULL;
+    p->wanted_len = 0;
+    for (uint32_t d = 0; d < p->plan->dimensions_len; d++)
+        snprintf(want(p, &cap), 40, "v:%u", d);
+    for (uint32_t chunk = 0; chunk < WEIR_CHUNKS; chunk++)
+        snprintf(want(p, &cap), 40, "s:%u", chunk);
+    for (uint64_t seq = p->first_delta; seq <= p->seq; seq++)
+        snprintf(want(p, &cap), 40, "d:%llu", (unsigned long long)seq);
+    for (size_t i = 0; i < buckets_len; i++)
+        if (want_bucket(p, buckets[i], &cap) != 0)
+            return damaged(err, buckets[i]);
+    *keys = p->wanted;
+    *keys_len = p->wanted_len;
+    return 0;
+}
+
+static int import_chunk(struct weir_partition *p, uint32_t chunk, struct weir_reader *in) {
+    uint64_t seq = weir_reader_varint(in);
+    int64_t base_ms = weir_reader_zigzag(in);
+    if (in->failed || seq != p->chunk_seq[chunk])
+        return -1;
+    p->chunk_seq[chunk] = 0; /* its own records count */
+    int failed = 0;
+    while (!failed && in->at < in->end)
+        failed = weir_record_read(p, in, base_ms, seq);
+    p->chunk_seq[chunk] = seq;
+    return failed;
+}
+
+static int import_delta(struct weir_partition *p, uint64_t seq, struct weir_reader *in) {
+    int64_t base_ms = weir_reader_zigzag(in);
+    int failed = in->failed ? -1 : 0;
+    while (!failed && in->at < in->end)
+        failed = weir_record_read(p, in, base_ms, seq);
+    return failed;
+}
+
+static int import_bucket(struct weir_partition *p, uint32_t l, int64_t index, const void *bytes,
+                         size_t len) {
+    if (l >= WEIR_LEVELS || weir_bucket_check(bytes, len) != 0)
+        return -1;
+    struct weir_stored *stored = weir_level_bucket(&p->window.levels[l], index);
+    stored->bytes = malloc(len);
+    WEIR_ASSERT(stored->bytes != NULL);
+    memcpy(stored->bytes, bytes, len);
+    stored->len = (uint32_t)len;
+    return 0;
+}
+
+int weir_partition_import(struct weir_partition *p, const char *key, const void *bytes, size_t len,
+                          struct weir_err *err) {
+    struct weir_reader in;
+    weir_reader_init(&in, bytes, len);
+    unsigned number;
+    unsigned long long seq;
+    long long index;
+    int failed = -1;
+    if (sscanf(key, "v:%u", &number) == 1 && number < p->plan->dimensions_len)
+        failed = weir_values_import(&p->values[number], bytes, len);
+    else if (sscanf(key, "s:%u", &number) == 1 && number < WEIR_CHUNKS)
+        failed = import_chunk(p, number, &in);
+    else if (sscanf(key, "d:%llu", &seq) == 1)
+        failed = import_delta(p, seq, &in);
+    else if (sscanf(key, "b:%u:%lld", &number, &index) == 2)
+        failed = import_bucket(p, number, index, bytes, len);
+    return failed ? damaged(err, key) : 0;
+}
+
+int weir_partition_import_done(struct weir_partition *p, struct weir_err *err) {
+    for (int l = 0; l < WEIR_LEVELS; l++)
+        for (uint32_t i = 0; i < p->window.levels[l].len; i++)
+            if (!p->window.levels[l].buckets[i].released && !p->window.levels[l].buckets[i].bytes)
+                return damaged(err, "b:");
+    if (weir_sessions_len(p->sessions) > weir_sessions_max(p->sessions))
+        return damaged(err, "s:");
+    if (p->watermark_ms != INT64_MIN)
+        weir_sessions_refile(p->sessions);
+    free(p->wanted);
+    p->wanted = NULL;
+    return 0;
+}

@@ -1,0 +1,67 @@
+/*
+ * keys: a set of texts made at start-up and looked up a million times a second.
+ *
+ * Open addressing, at most half full; a look-up compares length and first eight bytes before it
+ * touches the text. Texts are copied and owned. Immutable once filled, then shared by threads.
+ * Adding gives -1 when memory is out. Core: no I/O.
+ */
+#ifndef WEIR_MAPPING_KEYS_H
+#define WEIR_MAPPING_KEYS_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+struct weir_key {
+    uint64_t head; /* the first eight bytes, zeros after a shorter text */
+    char *text;    /* NULL: a free place */
+    uint32_t len;
+    int32_t value; /* 0 and up */
+};
+
+struct weir_keys {
+    struct weir_key *places; /* mask + 1 of them, NULL while empty */
+    uint32_t mask, len;
+};
+
+void weir_keys_free(struct weir_keys *keys);
+/* Keeps the first value of a text that is added twice. 0, or -1 when memory is out. */
+int weir_keys_add(struct weir_keys *keys, const char *text, size_t len, int32_t value);
+
+/* Reads no byte outside of the text. */
+static inline uint64_t weir_keys_head(const char *text, size_t len) {
+    uint64_t head = 0;
+    if (len >= 8) {
+        memcpy(&head, text, 8);
+    } else if (len >= 4) {
+        uint32_t low, high; /* they overlap, with the same bytes */
+        memcpy(&low, text, 4);
+        memcpy(&high, text + len - 4, 4);
+        head = low | (uint64_t)high << (8 * (len - 4));
+    } else if (len > 0) {
+        head = (uint64_t)(uint8_t)text[0] | (uint64_t)(uint8_t)text[len / 2] << (8 * (len / 2)) |
+               (uint64_t)(uint8_t)text[len - 1] << (8 * (len - 1));
+    }
+    return head;
+}
+
+static inline uint32_t weir_keys_place(uint64_t head, size_t len) {
+    return (uint32_t)(((head ^ (uint64_t)len << 56) * 0x9e3779b97f4a7c15u) >> 40);
+}
+
+/* The text's value, or -1. */
+static inline int32_t weir_keys_find(const struct weir_keys *keys, const char *text, size_t len) {
+    if (keys->len == 0)
+        return -1;
+    uint64_t head = weir_keys_head(text, len);
+    for (uint32_t i = weir_keys_place(head, len);; i++) {
+        const struct weir_key *key = &keys->places[i & keys->mask];
+        if (!key->text)
+            return -1;
+        if (key->head == head && key->len == len &&
+            (len <= 8 || memcmp(key->text + 8, text + 8, len - 8) == 0))
+            return key->value;
+    }
+}
+
+#endif

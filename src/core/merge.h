@@ -1,0 +1,16 @@
+/*
+ * merge: a delta's cells into a packed bucket. Pure.
+ */
+#ifndef WEIR_CORE_MERGE_H
+#define WEIR_CORE_MERGE_H
+
+#include "core/window.h"
+
+/* Brings the cells and bins of a delta into the order of segments, once before its merges. */
+void weir_merge_sort(struct weir_cells *delta);
+
+/* stored->bytes = stored->bytes + delta. */
+void weir_merge(const struct weir_window *window, struct weir_stored *stored,
+                const struct weir_cells *delta);
+
+#endif

@@ -1,0 +1,361 @@
+#include "core/sessions.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include "core/wheel.h"
+#include "weir/err.h"
+
+#define INDEX_BITS_MIN 8
+
+struct index_entry {
+    uint32_t tag;  /* the key's high half: gives the home position at any size */
+    uint32_t slot; /* 0: free */
+};
+
+struct weir_sessions {
+    struct weir_sessions_timing timing;
+    uint32_t max, len;
+
+    struct weir_session *slab; /* reserved for all slots, resident as they are used; [0] is not */
+    uint32_t slots, slots_used, free_slots, zombies;
+    size_t slab_bytes;
+
+    struct index_entry *index;
+    uint32_t index_bits;
+
+    struct weir_order *orders; /* [0] is not used */
+    uint32_t orders_cap, orders_used, free_orders;
+
+    struct weir_wheel wheel;
+    bool wheel_started;
+    int64_t floor_ms; /* the earliest time that an event may still have */
+};
+
+struct weir_sessions *weir_sessions_new(struct weir_sessions_timing timing, uint32_t max) {
+    struct weir_sessions *sessions = calloc(1, sizeof *sessions);
+    if (!sessions)
+        return NULL;
+    sessions->timing = timing;
+    sessions->max = max;
+    /* room for zombies until a sweep, and for what an import holds before it is complete */
+    sessions->slots = max * 3 + 2;
+    sessions->slots_used = 1;
+    sessions->slab_bytes = (size_t)sessions->slots * sizeof(struct weir_session);
+    sessions->slab = mmap(NULL, sessions->slab_bytes, PROT_READ | PROT_WRITE,
+                          MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    sessions->index_bits = INDEX_BITS_MIN;
+    sessions->index = calloc((size_t)1 << INDEX_BITS_MIN, sizeof *sessions->index);
+    sessions->orders_used = 1;
+    if (sessions->slab == MAP_FAILED)
+        sessions->slab = NULL;
+    if (!sessions->slab || !sessions->index) {
+        weir_sessions_free(sessions);
+        return NULL;
+    }
+    return sessions;
+}
+
+void weir_sessions_free(struct weir_sessions *sessions) {
+    if (!sessions)
+        return;
+    if (sessions->slab)
+        munmap(sessions->slab, sessions->slab_bytes);
+    free(sessions->index);
+    free(sessions->orders);
+    free(sessions);
+}
+
+uint32_t weir_sessions_len(const struct weir_sessions *sessions) {
+    return sessions->len;
+}
+
+uint32_t weir_sessions_max(const struct weir_sessions *sessions) {
+    return sessions->max;
+}
+
+size_t weir_sessions_memory(const struct weir_sessions *sessions) {
+    return sizeof *sessions + sessions->slots_used * sizeof(struct weir_session) +
+           (sizeof(struct index_entry) << sessions->index_bits) +
+           sessions->orders_cap * sizeof(struct weir_order);
+}
+
+/* ---- the table ---- */
+
+static uint32_t tag_of(uint64_t key) {
+    return (uint32_t)(key >> 32);
+}
+
+static uint32_t home_of(const struct weir_sessions *sessions, uint32_t tag) {
+    return tag >> (32 - sessions->index_bits);
+}
+
+static uint32_t index_mask(const struct weir_sessions *sessions) {
+    return (uint32_t)((1ULL << sessions->index_bits) - 1);
+}
+
+void weir_sessions_prefetch(const struct weir_sessions *sessions, uint64_t key) {
+    __builtin_prefetch(&sessions->index[home_of(sessions, tag_of(key))]);
+}
+
+struct weir_session *weir_sessions_find(const struct weir_sessions *sessions, uint64_t key,
+                                        uint32_t check) {
+    uint32_t tag = tag_of(key), mask = index_mask(sessions);
+    for (uint32_t at = home_of(sessions, tag); sessions->index[at].slot; at = (at + 1) & mask) {
+        if (sessions->index[at].tag != tag)
+            continue;
+        struct weir_session *session = &sessions->slab[sessions->index[at].slot];
+        if (session->key == key && session->check == check)
+            return session;
+    }
+    return NULL;
+}
+
+static void index_put(struct weir_sessions *sessions, struct index_entry entry) {
+    uint32_t mask = index_mask(sessions), at = home_of(sessions, entry.tag);
+    while (sessions->index[at].slot)
+        at = (at + 1) & mask;
+    sessions->index[at] = entry;
+}
+
+static void index_grow(struct weir_sessions *sessions) {
+    struct index_entry *old = sessions->index;
+    size_t old_len = (size_t)1 << sessions->index_bits;
+    struct index_entry *index = calloc(old_len * 2, sizeof *index);
+    WEIR_ASSERT(index != NULL); /* out of memory: the state in Redis is whole, start again */
+    sessions->index = index;
+    sessions->index_bits++;
+    for (size_t i = 0; i < old_len; i++)
+        if (old[i].slot)
+            index_put(sessions, old[i]);
+    free(old);
+}
+
+/* Backward-shift deletion: what follows moves up as long as that brings it nearer to its home. */
+static void index_remove(struct weir_sessions *sessions, uint64_t key, uint32_t slot) {
+    uint32_t mask = index_mask(sessions), at = home_of(sessions, tag_of(key));
+    while (sessions->index[at].slot != slot)
+        at = (at + 1) & mask;
+    for (uint32_t next = (at + 1) & mask; sessions->index[next].slot; next = (next + 1) & mask) {
+        uint32_t home = home_of(sessions, sessions->index[next].tag);
+        if (((next - home) & mask) >= ((next - at) & mask)) {
+            sessions->index[at] = sessions->index[next];
+            at = next;
+        }
+    }
+    sessions->index[at] = (struct index_entry){0};
+}
+
+uint32_t weir_sessions_slot(const struct weir_sessions *sessions,
+                            const struct weir_session *session) {
+    return (uint32_t)(session - sessions->slab);
+}
+
+struct weir_session *weir_sessions_at(const struct weir_sessions *sessions, uint32_t slot) {
+    return &sessions->slab[slot];
+}
+
+static uint32_t slot_take(struct weir_sessions *sessions) {
+    if (!sessions->free_slots && sessions->slots_used == sessions->slots)
+        weir_sessions_refile(sessions); /* frees the zombies */
+    uint32_t slot = sessions->free_slots;
+    if (slot)
+        sessions->free_slots = sessions->slab[slot].next;
+    else
+        slot = sessions->slots_used++;
+    WEIR_ASSERT(slot < sessions->slots);
+    return slot;
+}
+
+static void slot_free(struct weir_sessions *sessions, uint32_t slot) {
+    sessions->slab[slot].next = sessions->free_slots;
+    sessions->free_slots = slot;
+    sessions->zombies--;
+}
+
+struct weir_session *weir_sessions_add(struct weir_sessions *sessions, uint64_t key,
+                                       uint32_t check) {
+    if ((uint64_t)sessions->len * 10 >= (7ULL << sessions->index_bits))
+        index_grow(sessions);
+    uint32_t slot = slot_take(sessions);
+    struct weir_session *session = &sessions->slab[slot];
+    *session = (struct weir_session){.key = key, .check = check, .flags = WEIR_OPEN};
+    index_put(sessions, (struct index_entry){tag_of(key), slot});
+    sessions->len++;
+    return session;
+}
+
+void weir_sessions_drop_orders(struct weir_sessions *sessions, struct weir_session *session) {
+    while (session->orders) {
+        uint32_t number = session->orders;
+        session->orders = sessions->orders[number].next;
+        sessions->orders[number].next = sessions->free_orders;
+        sessions->free_orders = number;
+    }
+}
+
+void weir_sessions_remove(struct weir_sessions *sessions, struct weir_session *session) {
+    index_remove(sessions, session->key, weir_sessions_slot(sessions, session));
+    weir_sessions_drop_orders(sessions, session);
+    session->flags = 0;
+    sessions->len--;
+    sessions->zombies++;
+}
+
+struct weir_session *weir_sessions_next_in_chunk(const struct weir_sessions *sessions,
+                                                 uint32_t chunk, uint32_t chunk_bits,
+                                                 uint64_t *position) {
+    uint32_t mask = index_mask(sessions);
+    uint32_t first_tag = chunk << (32 - chunk_bits);
+    uint64_t start = home_of(sessions, first_tag);
+    uint64_t end = home_of(sessions, first_tag | ((1U << (32 - chunk_bits)) - 1));
+    /* positions count from the chunk's first home; past its last home until the cluster ends */
+    for (;; (*position)++) {
+        uint64_t at = start + *position;
+        struct index_entry entry = sessions->index[at & mask];
+        if (*position > mask || (at > end && !entry.slot))
+            return NULL;
+        if (entry.slot && entry.tag >> (32 - chunk_bits) == chunk) {
+            (*position)++;
+            return &sessions->slab[entry.slot];
+        }
+    }
+}
+
+/* ---- time ---- */
+
+int64_t weir_session_end_ms(const struct weir_sessions *sessions,
+                            const struct weir_session *session) {
+    int64_t by_gap = (int64_t)session->last_ms + sessions->timing.gap_ms;
+    int64_t by_cap = (int64_t)session->start_ms + sessions->timing.cap_ms;
+    return by_gap < by_cap ? by_gap : by_cap;
+}
+
+static int64_t second_up(int64_t ms) {
+    return (ms + 999) / 1000;
+}
+
+void weir_sessions_file(struct weir_sessions *sessions, struct weir_session *session) {
+    /* An event out of order may still move the start, and with it the cap, back: look again
+     * before that could have ended the session. */
+    int64_t start_ms = (int64_t)session->start_ms;
+    if (sessions->floor_ms < start_ms) {
+        start_ms -= sessions->timing.gap_ms;
+        start_ms = start_ms > sessions->floor_ms ? start_ms : sessions->floor_ms;
+    }
+    int64_t by_gap = (int64_t)session->last_ms + sessions->timing.gap_ms;
+    int64_t by_cap = start_ms + sessions->timing.cap_ms;
+    int64_t second = second_up(by_gap < by_cap ? by_gap : by_cap);
+    if (second <= sessions->wheel.now)
+        second = sessions->wheel.now + 1;
+    uint32_t *head = weir_wheel_slot(&sessions->wheel, second);
+    session->next = *head;
+    *head = weir_sessions_slot(sessions, session);
+}
+
+void weir_sessions_advance(struct weir_sessions *sessions, int64_t second, int64_t floor_ms,
+                           weir_session_ended *ended, void *context) {
+    sessions->floor_ms = floor_ms;
+    if (!sessions->wheel_started) {
+        weir_wheel_init(&sessions->wheel, second);
+        sessions->wheel_started = true;
+        return;
+    }
+    uint32_t slot;
+    while ((slot = weir_wheel_take(&sessions->wheel, second)) != 0) {
+        while (slot) {
+            struct weir_session *session = &sessions->slab[slot];
+            uint32_t next = session->next;
+            if (session->flags & WEIR_OPEN) {
+                if (second_up(weir_session_end_ms(sessions, session)) <= sessions->wheel.now)
+                    ended(context, session);
+                else
+                    weir_sessions_file(sessions, session);
+            }
+            if (!(session->flags & WEIR_OPEN))
+                slot_free(sessions, slot);
+            slot = next;
+        }
+    }
+}
+
+void weir_sessions_refile(struct weir_sessions *sessions) {
+    weir_wheel_init(&sessions->wheel, sessions->wheel.now);
+    sessions->free_slots = 0;
+    sessions->zombies = 0;
+    for (uint32_t slot = sessions->slots_used - 1; slot > 0; slot--) {
+        struct weir_session *session = &sessions->slab[slot];
+        if (session->flags & WEIR_OPEN) {
+            weir_sessions_file(sessions, session);
+        } else {
+            session->next = sessions->free_slots;
+            sessions->free_slots = slot;
+        }
+    }
+}
+
+struct due {
+    int64_t second;
+    uint32_t slot;
+};
+
+static int by_second(const void *left, const void *right) {
+    const struct due *a = left, *b = right;
+    return (a->second > b->second) - (a->second < b->second);
+}
+
+void weir_sessions_evict(struct weir_sessions *sessions, uint32_t keep, weir_session_ended *ended,
+                         void *context) {
+    struct due *due = malloc((sessions->len ? sessions->len : 1) * sizeof *due);
+    WEIR_ASSERT(due != NULL);
+    uint32_t len = 0;
+    for (uint32_t slot = 1; slot < sessions->slots_used; slot++) {
+        struct weir_session *session = &sessions->slab[slot];
+        if (session->flags & WEIR_OPEN)
+            due[len++] = (struct due){second_up(weir_session_end_ms(sessions, session)), slot};
+    }
+    qsort(due, len, sizeof *due, by_second);
+    uint32_t at = 0;
+    while (at < len && sessions->len > keep) {
+        int64_t second = due[at].second;
+        for (; at < len && due[at].second == second; at++)
+            ended(context, &sessions->slab[due[at].slot]);
+    }
+    free(due);
+    weir_sessions_refile(sessions);
+}
+
+/* ---- orders ---- */
+
+struct weir_order *weir_sessions_order_at(const struct weir_sessions *sessions, uint32_t number) {
+    return &sessions->orders[number];
+}
+
+struct weir_order *weir_sessions_order(const struct weir_sessions *sessions,
+                                       const struct weir_session *session, uint64_t hash) {
+    for (uint32_t number = session->orders; number; number = sessions->orders[number].next)
+        if (sessions->orders[number].hash == hash)
+            return &sessions->orders[number];
+    return NULL;
+}
+
+struct weir_order *weir_sessions_add_order(struct weir_sessions *sessions,
+                                           struct weir_session *session, uint64_t hash) {
+    uint32_t number = sessions->free_orders;
+    if (number) {
+        sessions->free_orders = sessions->orders[number].next;
+    } else {
+        if (sessions->orders_used == sessions->orders_cap || !sessions->orders) {
+            uint32_t cap = sessions->orders_cap ? sessions->orders_cap * 2 : 64;
+            struct weir_order *orders = realloc(sessions->orders, cap * sizeof *orders);
+            WEIR_ASSERT(orders != NULL);
+            sessions->orders = orders;
+            sessions->orders_cap = cap;
+        }
+        number = sessions->orders_used++;
+    }
+    sessions->orders[number] = (struct weir_order){.hash = hash, .next = session->orders};
+    session->orders = number;
+    return &sessions->orders[number];
+}

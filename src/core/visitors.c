@@ -1,0 +1,128 @@
+#include "core/visitors.h"
+
+#include <stdlib.h>
+
+#include "weir/err.h"
+
+#define BITS_MIN 8 /* not below the bits of a chunk */
+#define GONE INT64_MIN
+
+int weir_visitors_init(struct weir_visitors *visitors, int64_t recovery_ms) {
+    *visitors = (struct weir_visitors){.bits = BITS_MIN, .recovery_ms = recovery_ms};
+    visitors->slots = calloc((size_t)1 << BITS_MIN, sizeof *visitors->slots);
+    return visitors->slots ? 0 : -1;
+}
+
+void weir_visitors_close(struct weir_visitors *visitors) {
+    free(visitors->slots);
+    free(visitors->changed);
+}
+
+size_t weir_visitors_memory(const struct weir_visitors *visitors) {
+    return (sizeof *visitors->slots << visitors->bits) +
+           visitors->changed_cap * sizeof *visitors->changed;
+}
+
+static struct weir_abandoned *slot_of(const struct weir_visitors *visitors, uint64_t visitor) {
+    uint32_t mask = (1U << visitors->bits) - 1;
+    uint32_t at = (uint32_t)(visitor >> (64 - visitors->bits));
+    while (visitors->slots[at].visitor && visitors->slots[at].visitor != visitor)
+        at = (at + 1) & mask;
+    return &visitors->slots[at];
+}
+
+/* Leaves out what is past recovery or recovered, and makes room for as many again. */
+static void rebuild(struct weir_visitors *visitors, int64_t floor_ms) {
+    struct weir_abandoned *old = visitors->slots;
+    uint32_t old_len = 1U << visitors->bits, kept = 0;
+    for (uint32_t i = 0; i < old_len; i++) {
+        if (old[i].end_ms == GONE || old[i].end_ms + visitors->recovery_ms < floor_ms)
+            old[i].visitor = 0;
+        kept += old[i].visitor != 0;
+    }
+    while (visitors->bits > BITS_MIN && kept * 4 < 1U << (visitors->bits - 1))
+        visitors->bits--;
+    while (kept * 4 >= 1U << visitors->bits)
+        visitors->bits++;
+    visitors->slots = calloc((size_t)1 << visitors->bits, sizeof *visitors->slots);
+    WEIR_ASSERT(visitors->slots != NULL);
+    for (uint32_t i = 0; i < old_len; i++)
+        if (old[i].visitor)
+            *slot_of(visitors, old[i].visitor) = old[i];
+    visitors->used = kept;
+    free(old);
+}
+
+static struct weir_abandoned *slot_for(struct weir_visitors *visitors, uint64_t visitor,
+                                       int64_t floor_ms) {
+    struct weir_abandoned *slot = slot_of(visitors, visitor);
+    if (slot->visitor)
+        return slot;
+    if (visitors->used * 2 >= 1U << visitors->bits) {
+        rebuild(visitors, floor_ms);
+        slot = slot_of(visitors, visitor);
+    }
+    visitors->used++;
+    *slot = (struct weir_abandoned){visitor, GONE};
+    return slot;
+}
+
+static void mark(struct weir_visitors *visitors, uint64_t visitor) {
+    if (visitors->changed_len == visitors->changed_cap) {
+        visitors->changed_cap = visitors->changed_cap ? visitors->changed_cap * 2 : 64;
+        visitors->changed =
+            realloc(visitors->changed, visitors->changed_cap * sizeof *visitors->changed);
+        WEIR_ASSERT(visitors->changed != NULL);
+    }
+    visitors->changed[visitors->changed_len++] = visitor;
+}
+
+void weir_visitors_abandoned(struct weir_visitors *visitors, uint64_t visitor, int64_t end_ms,
+                             int64_t floor_ms) {
+    struct weir_abandoned *slot = slot_for(visitors, visitor, floor_ms);
+    if (slot->end_ms >= end_ms)
+        return;
+    slot->end_ms = end_ms;
+    mark(visitors, visitor);
+}
+
+bool weir_visitors_recover(struct weir_visitors *visitors, uint64_t visitor, int64_t time_ms) {
+    struct weir_abandoned *slot = slot_of(visitors, visitor);
+    if (!slot->visitor || slot->end_ms == GONE || time_ms > slot->end_ms + visitors->recovery_ms)
+        return false;
+    slot->end_ms = GONE;
+    mark(visitors, visitor);
+    return true;
+}
+
+const struct weir_abandoned *weir_visitors_find(const struct weir_visitors *visitors,
+                                                uint64_t visitor) {
+    const struct weir_abandoned *slot = slot_of(visitors, visitor);
+    return slot->visitor && slot->end_ms != GONE ? slot : NULL;
+}
+
+void weir_visitors_restore(struct weir_visitors *visitors, uint64_t visitor, int64_t end_ms) {
+    struct weir_abandoned *slot = slot_for(visitors, visitor, GONE);
+    slot->end_ms = end_ms;
+}
+
+const struct weir_abandoned *weir_visitors_next_in_chunk(const struct weir_visitors *visitors,
+                                                         uint32_t chunk, uint32_t chunk_bits,
+                                                         uint64_t *position) {
+    uint64_t first = (uint64_t)chunk << (64 - chunk_bits);
+    uint64_t last = first | (~0ULL >> chunk_bits);
+    uint64_t start = first >> (64 - visitors->bits), end = last >> (64 - visitors->bits);
+    uint64_t mask = (1ULL << visitors->bits) - 1;
+    /* positions count from the chunk's first home; past its last one until the cluster ends */
+    for (;; (*position)++) {
+        uint64_t at = start + *position;
+        const struct weir_abandoned *entry = &visitors->slots[at & mask];
+        if (*position > mask || (at > end && !entry->visitor))
+            return NULL;
+        if (entry->visitor && entry->visitor >> (64 - chunk_bits) == chunk &&
+            entry->end_ms != GONE) {
+            (*position)++;
+            return entry;
+        }
+    }
+}

@@ -1,0 +1,245 @@
+#include "core/window.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/merge.h"
+#include "weir/err.h"
+
+#define FINEST_MS weir_level_ms[0]
+
+static void *grow(void *array, uint32_t *cap, size_t size) {
+    *cap = *cap ? *cap * 2 : 16;
+    void *grown = realloc(array, *cap * size);
+    WEIR_ASSERT(grown != NULL);
+    return grown;
+}
+
+static int cells_init(struct weir_cells *cells, uint32_t segments) {
+    *cells = (struct weir_cells){0};
+    cells->map = calloc(segments, sizeof *cells->map);
+    return cells->map ? 0 : -1;
+}
+
+static void cells_close(struct weir_cells *cells) {
+    free(cells->map);
+    free(cells->dense);
+    free(cells->cells);
+    free(cells->hll);
+    free(cells->bins);
+}
+
+int weir_window_init(struct weir_window *window, const struct weir_plan *plan) {
+    *window = (struct weir_window){.plan = plan};
+    window->segments = 1 + plan->dimensions_len * (plan->values_max + 2);
+    for (int level = 0; level < WEIR_LEVELS; level++)
+        window->levels[level].retention_ms = weir_level_retention_ms(plan, level);
+    return 0;
+}
+
+void weir_window_close(struct weir_window *window) {
+    for (uint32_t i = 0; i < window->deltas_cap; i++)
+        cells_close(&window->deltas[i]);
+    free(window->deltas);
+    if (window->totals_kept)
+        cells_close(&window->totals);
+    free(window->totals_bins);
+    for (int l = 0; l < WEIR_LEVELS; l++) {
+        struct weir_level *level = &window->levels[l];
+        for (uint32_t i = 0; i < level->len; i++)
+            free(level->buckets[i].bytes);
+        free(level->buckets);
+        free(level->removed);
+    }
+}
+
+size_t weir_window_memory(const struct weir_window *window) {
+    size_t bytes = 0;
+    for (uint32_t i = 0; i < window->deltas_cap; i++)
+        bytes += window->deltas[i].cap * sizeof(int64_t[WEIR_COUNTERS]) + window->segments;
+    for (int l = 0; l < WEIR_LEVELS; l++)
+        for (uint32_t i = 0; i < window->levels[l].len; i++)
+            bytes += sizeof(struct weir_stored) + window->levels[l].buckets[i].len;
+    return bytes;
+}
+
+uint32_t weir_window_segment(const struct weir_window *window, uint32_t dense) {
+    if (dense == 0)
+        return 0;
+    uint32_t values = window->plan->values_max + 2;
+    return weir_segment((dense - 1) / values, (dense - 1) % values);
+}
+
+/* ---- deltas ---- */
+
+struct weir_cells *weir_window_delta(struct weir_window *window, int64_t time_ms) {
+    int64_t start_ms = time_ms - time_ms % FINEST_MS;
+    if (window->last < window->deltas_len && window->deltas[window->last].start_ms == start_ms)
+        return &window->deltas[window->last];
+    for (uint32_t i = window->deltas_len; i-- > 0;) {
+        if (window->deltas[i].start_ms == start_ms) {
+            window->last = i;
+            return &window->deltas[i];
+        }
+    }
+    if (window->deltas_len == window->deltas_cap) {
+        uint32_t first = window->deltas_cap;
+        window->deltas = grow(window->deltas, &window->deltas_cap, sizeof *window->deltas);
+        for (uint32_t i = first; i < window->deltas_cap; i++) {
+            int failed = cells_init(&window->deltas[i], window->segments);
+            WEIR_ASSERT(!failed);
+        }
+    }
+    window->last = window->deltas_len++;
+    window->deltas[window->last].start_ms = start_ms;
+    return &window->deltas[window->last];
+}
+
+int64_t *weir_cells_at(struct weir_window *window, struct weir_cells *cells, uint32_t dense) {
+    WEIR_ASSERT(dense < window->segments);
+    if (cells->map[dense])
+        return cells->cells[cells->map[dense] - 1];
+    if (cells->len == cells->cap) {
+        cells->cells = grow(cells->cells, &cells->cap, sizeof *cells->cells);
+        cells->dense = realloc(cells->dense, cells->cap * sizeof *cells->dense);
+        WEIR_ASSERT(cells->dense != NULL);
+    }
+    uint32_t number = cells->len++;
+    cells->dense[number] = dense;
+    cells->map[dense] = number + 1;
+    memset(cells->cells[number], 0, sizeof cells->cells[number]);
+    return cells->cells[number];
+}
+
+void weir_cells_add_visitor(struct weir_cells *cells, uint64_t hash) {
+    if (!cells->hll) {
+        cells->hll = calloc(1, WEIR_HLL_REGISTERS);
+        WEIR_ASSERT(cells->hll != NULL);
+    }
+    weir_hll_add(cells->hll, hash);
+}
+
+void weir_cells_add_bin(struct weir_cells *cells, uint32_t dense, uint32_t bin) {
+    if (cells->bins_len == cells->bins_cap)
+        cells->bins = grow(cells->bins, &cells->bins_cap, sizeof *cells->bins);
+    cells->bins[cells->bins_len++] = (struct weir_bin){dense, bin};
+}
+
+static void cells_clear(struct weir_cells *cells) {
+    for (uint32_t i = 0; i < cells->len; i++)
+        cells->map[cells->dense[i]] = 0;
+    cells->len = 0;
+    cells->bins_len = 0;
+    if (cells->hll)
+        memset(cells->hll, 0, WEIR_HLL_REGISTERS);
+}
+
+/* ---- stored buckets ---- */
+
+/* The position of the first bucket whose index is not below. */
+static uint32_t position_of(const struct weir_level *level, int64_t index) {
+    uint32_t low = 0, high = level->len;
+    while (low < high) {
+        uint32_t middle = (low + high) / 2;
+        if (level->buckets[middle].index < index)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
+struct weir_stored *weir_level_bucket(struct weir_level *level, int64_t index) {
+    uint32_t at = position_of(level, index);
+    if (at < level->len && level->buckets[at].index == index)
+        return &level->buckets[at];
+    if (level->len == level->cap)
+        level->buckets = grow(level->buckets, &level->cap, sizeof *level->buckets);
+    memmove(&level->buckets[at + 1], &level->buckets[at],
+            (level->len - at) * sizeof *level->buckets);
+    level->len++;
+    level->buckets[at] = (struct weir_stored){.index = index};
+    return &level->buckets[at];
+}
+
+static bool is_expired(const struct weir_level *level, int64_t width_ms, int64_t index,
+                       int64_t watermark_ms) {
+    return (index + 1) * width_ms <= watermark_ms - level->retention_ms;
+}
+
+static void remove_expired(struct weir_level *level, int64_t width_ms, int64_t watermark_ms) {
+    uint32_t expired = 0;
+    while (expired < level->len &&
+           is_expired(level, width_ms, level->buckets[expired].index, watermark_ms)) {
+        if (level->removed_len == level->removed_cap)
+            level->removed = grow(level->removed, &level->removed_cap, sizeof *level->removed);
+        level->removed[level->removed_len++] = level->buckets[expired].index;
+        free(level->buckets[expired++].bytes);
+    }
+    if (expired == 0)
+        return;
+    level->len -= expired;
+    memmove(level->buckets, level->buckets + expired, level->len * sizeof *level->buckets);
+}
+
+static void fold_totals(struct weir_window *window, const struct weir_cells *delta) {
+    for (uint32_t i = 0; i < delta->len; i++) {
+        int64_t *total = weir_cells_at(window, &window->totals, delta->dense[i]);
+        const int64_t *cell = delta->cells[delta->map[delta->dense[i]] - 1];
+        for (int c = 0; c < WEIR_COUNTERS; c++)
+            total[c] += cell[c];
+    }
+    for (uint32_t i = 0; i < delta->bins_len; i++)
+        if (delta->bins[i].dense == 0)
+            window->totals_bins[delta->bins[i].bin]++;
+}
+
+int weir_window_keep_totals(struct weir_window *window) {
+    window->totals_bins = calloc(WEIR_BINS, sizeof *window->totals_bins);
+    if (!window->totals_bins || cells_init(&window->totals, window->segments) != 0)
+        return -1;
+    window->totals_kept = true;
+    return 0;
+}
+
+void weir_window_fold(struct weir_window *window, int64_t watermark_ms) {
+    for (uint32_t i = 0; i < window->deltas_len; i++) {
+        struct weir_cells *delta = &window->deltas[i];
+        weir_merge_sort(delta);
+        for (int l = 0; l < WEIR_LEVELS; l++) {
+            struct weir_level *level = &window->levels[l];
+            int64_t index = delta->start_ms / weir_level_ms[l];
+            if (level->retention_ms == 0 ||
+                is_expired(level, weir_level_ms[l], index, watermark_ms))
+                continue;
+            struct weir_stored *stored = weir_level_bucket(level, index);
+            WEIR_ASSERT(!stored->released);
+            weir_merge(window, stored, delta);
+            stored->touched = true;
+        }
+        if (window->totals_kept)
+            fold_totals(window, delta);
+        cells_clear(delta);
+    }
+    window->deltas_len = 0;
+    window->last = 0;
+    for (int l = 0; l < WEIR_LEVELS; l++)
+        if (window->levels[l].retention_ms > 0)
+            remove_expired(&window->levels[l], weir_level_ms[l], watermark_ms);
+}
+
+void weir_window_release(struct weir_window *window, int64_t settled_ms) {
+    for (int l = 0; l < WEIR_LEVELS; l++) {
+        struct weir_level *level = &window->levels[l];
+        for (uint32_t i = 0; i < level->len; i++) {
+            struct weir_stored *stored = &level->buckets[i];
+            if ((stored->index + 1) * weir_level_ms[l] > settled_ms)
+                break;
+            if (stored->touched)
+                continue;
+            free(stored->bytes);
+            stored->bytes = NULL;
+            stored->released = true;
+        }
+    }
+}

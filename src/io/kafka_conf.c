@@ -1,0 +1,186 @@
+#include <stdio.h>
+#include <string.h>
+
+#include "io/kafka_internal.h"
+#include "weir/log.h"
+
+#define MIB ((size_t)1 << 20)
+
+struct setting {
+    const char *name, *value;
+};
+
+static const struct setting shared[] = {
+    {"log.connection.close", "false"}, /* idle connections end all the time */
+    {"statistics.interval.ms", "0"},
+};
+
+static const struct setting of_consumer[] = {
+    {"enable.auto.commit", "false"},
+    {"enable.auto.offset.store", "false"},
+    {"auto.offset.reset", "error"},
+    {"check.crcs", "true"},
+    {"partition.assignment.strategy", "range"},
+    {"isolation.level", "read_committed"},
+    {"enable.partition.eof", "false"},
+};
+
+static const struct setting of_producer[] = {
+    {"enable.idempotence", "true"},         {"acks", "all"},
+    {"compression.codec", "lz4"},           {"linger.ms", "5"},
+    {"partitioner", "murmur2_random"}, /* what Java's producers do */
+    {"delivery.report.only.error", "true"}, {"queue.buffering.max.kbytes", "262144"},
+};
+
+/* A property that is weir's own to set: allowed only with the value that it has anyway. */
+struct reserved {
+    const char *name, *value, *why;
+};
+
+static const char own_offsets[] = "weir keeps the offsets itself, in Redis with the counters";
+
+static const struct reserved reserved_always[] = {
+    {"bootstrap.servers", NULL, "write it as kafka.brokers"},
+    {"metadata.broker.list", NULL, "write it as kafka.brokers"},
+    {"group.id", NULL, "write it as kafka.group"},
+};
+
+static const struct reserved reserved_consumer[] = {
+    {"enable.auto.commit", "false", own_offsets},
+    {"auto.commit.enable", "false", own_offsets},
+    {"enable.auto.offset.store", "false", own_offsets},
+    {"auto.offset.reset", "error",
+     "an offset that is gone must be an alarm, never a silent skip; where to start is kafka.start"},
+    {"enable.partition.eof", "false", "weir has no use for it"},
+    {"check.crcs", "true", "a damaged record must not be counted"},
+};
+
+static const struct reserved reserved_producer[] = {
+    {"enable.idempotence", "true", "a record must not be written twice"},
+};
+
+static int refuse(const struct weir_kafka_property *property, const struct reserved *list,
+                  size_t len, struct weir_err *err) {
+    for (size_t i = 0; i < len; i++) {
+        if (strcmp(property->name, list[i].name) != 0)
+            continue;
+        if (list[i].value && strcmp(property->value, list[i].value) == 0)
+            continue;
+        return weir_err_set(err, WEIR_ERR_INPUT,
+                            "the Kafka property %s=%s cannot be set: %s; remove it", property->name,
+                            property->value, list[i].why);
+    }
+    return 0;
+}
+
+static int refuse_reserved(const struct weir_kafka_property *property, enum weir_kafka_role role,
+                           struct weir_err *err) {
+    int code =
+        refuse(property, reserved_always, sizeof reserved_always / sizeof *reserved_always, err);
+    if (code == 0 && role == WEIR_KAFKA_CONSUMER)
+        code = refuse(property, reserved_consumer,
+                      sizeof reserved_consumer / sizeof *reserved_consumer, err);
+    if (code == 0 && role == WEIR_KAFKA_PRODUCER)
+        code = refuse(property, reserved_producer,
+                      sizeof reserved_producer / sizeof *reserved_producer, err);
+    if (code == 0 && strcmp(property->name, "partition.assignment.strategy") == 0 &&
+        strstr(property->value, "cooperative"))
+        code = weir_err_set(err, WEIR_ERR_INPUT,
+                            "the Kafka property %s=%s cannot be set: partitions must be given up "
+                            "before another worker takes them; write range or roundrobin",
+                            property->name, property->value);
+    return code;
+}
+
+static int put(rd_kafka_conf_t *conf, const char *name, const char *value, struct weir_err *err) {
+    char words[512];
+    if (rd_kafka_conf_set(conf, name, value, words, sizeof words) == RD_KAFKA_CONF_OK)
+        return 0;
+    return weir_err_set(err, WEIR_ERR_INPUT, "the Kafka property %s: %s", name, words);
+}
+
+static int put_all(rd_kafka_conf_t *conf, const struct setting *settings, size_t len,
+                   struct weir_err *err) {
+    int code = 0;
+    for (size_t i = 0; i < len && code == 0; i++)
+        code = put(conf, settings[i].name, settings[i].value, err);
+    return code;
+}
+
+/* Full queues make librdkafka come back late. Where the pause is a setting, make it short; where
+ * it is not (before 2.2), keep the queues from filling: services.md has the measurements. */
+static int put_prefetch(rd_kafka_conf_t *conf, size_t prefetch_bytes, struct weir_err *err) {
+    char words[256], text[24];
+    bool short_pause = rd_kafka_conf_set(conf, "fetch.queue.backoff.ms", "5", words,
+                                         sizeof words) == RD_KAFKA_CONF_OK;
+    if (prefetch_bytes == 0)
+        prefetch_bytes = short_pause ? 64 * MIB : 256 * MIB;
+    if (prefetch_bytes < MIB)
+        return weir_err_set(err, WEIR_ERR_INPUT,
+                            "%zu bytes of prefetch are too few: give at least 1MiB",
+                            prefetch_bytes);
+    snprintf(text, sizeof text, "%zu", prefetch_bytes / 1024);
+    int code = put(conf, "queued.max.messages.kbytes", text, err);
+    return code == 0 ? put(conf, "queued.min.messages", "1000000", err) : code;
+}
+
+static void on_log(const rd_kafka_t *rk, int level, const char *facility, const char *text) {
+    enum weir_log_level ours = WEIR_LOG_DEBUG;
+    if (strcmp(facility, "CONFWARN") == 0) /* a consumer's property on a producer is no trouble */
+        ours = WEIR_LOG_DEBUG;
+    else if (level <= 4)
+        ours = WEIR_LOG_WARN; /* librdkafka retries whatever it logs: nothing is final here */
+    else if (level <= 6)
+        ours = WEIR_LOG_INFO;
+    weir_log(ours, "kafka", text, WEIR_STR("facility", facility),
+             WEIR_STR("client", rk ? rd_kafka_name(rk) : ""), WEIR_LOG_END);
+}
+
+static int put_role(rd_kafka_conf_t *conf, const struct weir_kafka_options *options,
+                    enum weir_kafka_role role, struct weir_err *err) {
+    if (role == WEIR_KAFKA_PRODUCER)
+        return put_all(conf, of_producer, sizeof of_producer / sizeof *of_producer, err);
+    int code = put_all(conf, of_consumer, sizeof of_consumer / sizeof *of_consumer, err);
+    if (code == 0)
+        code = put(conf, "group.id", options->group, err);
+    return code == 0 ? put_prefetch(conf, options->prefetch_bytes, err) : code;
+}
+
+rd_kafka_conf_t *weir_kafka_conf_new(const struct weir_kafka_options *options,
+                                     enum weir_kafka_role role, struct weir_err *err) {
+    rd_kafka_conf_t *conf = rd_kafka_conf_new();
+    int code = put_all(conf, shared, sizeof shared / sizeof *shared, err);
+    rd_kafka_conf_set_log_cb(conf, on_log);
+    if (code == 0 && options->brokers)
+        code = put(conf, "bootstrap.servers", options->brokers, err);
+    if (code == 0 && options->client_id)
+        code = put(conf, "client.id", options->client_id, err);
+    if (code == 0)
+        code = put_role(conf, options, role, err);
+    for (size_t i = 0; i < options->properties_len && code == 0; i++) {
+        code = refuse_reserved(&options->properties[i], role, err);
+        if (code == 0)
+            code = put(conf, options->properties[i].name, options->properties[i].value, err);
+    }
+    if (code == 0)
+        return conf;
+    rd_kafka_conf_destroy(conf);
+    return NULL;
+}
+
+rd_kafka_t *weir_kafka_handle_new(rd_kafka_conf_t *conf, enum weir_kafka_role role,
+                                  struct weir_err *err) {
+    char words[512];
+    rd_kafka_type_t type = role == WEIR_KAFKA_CONSUMER ? RD_KAFKA_CONSUMER : RD_KAFKA_PRODUCER;
+    rd_kafka_t *rk = rd_kafka_new(type, conf, words, sizeof words);
+    if (rk)
+        return rk;
+    rd_kafka_conf_destroy(conf);
+    weir_err_set(err, WEIR_ERR_INPUT, "cannot make a Kafka client: %s; see kafka in the config",
+                 words);
+    return NULL;
+}
+
+const char *weir_kafka_library_version(void) {
+    return rd_kafka_version_str();
+}

@@ -1,0 +1,126 @@
+#include <inttypes.h>
+#include <stdio.h>
+
+#include "io/kafka_internal.h"
+#include "weir/clock.h"
+#include "weir/log.h"
+
+#define LOG_EVERY_US 1000000
+#define PROBE_EVERY_US 1000000
+#define UNKNOWN_FOR_US 30000000
+
+void weir_consumer_count_error(struct weir_consumer *consumer, const char *what,
+                               const char *detail) {
+    atomic_fetch_add(&consumer->errors, 1);
+    int64_t now_us = weir_clock_monotonic_us();
+    if (consumer->logged_us != 0 && now_us - consumer->logged_us < LOG_EVERY_US) {
+        consumer->unlogged++;
+        return;
+    }
+    weir_log(WEIR_LOG_WARN, "kafka", what, WEIR_STR("detail", detail),
+             WEIR_INT("more_since", (int64_t)consumer->unlogged), WEIR_LOG_END);
+    consumer->logged_us = now_us;
+    consumer->unlogged = 0;
+}
+
+void weir_consumer_on_error(rd_kafka_t *rk, int code, const char *reason, void *opaque) {
+    struct weir_consumer *consumer = opaque;
+    if (code == RD_KAFKA_RESP_ERR__FATAL) {
+        char words[512];
+        rd_kafka_resp_err_t cause = rd_kafka_fatal_error(rk, words, sizeof words);
+        weir_err_set(&consumer->fatal, WEIR_ERR_REFUSED,
+                     "Kafka refuses this consumer for good (%s): %s; start it again, and give each "
+                     "worker its own group.instance.id if one is set",
+                     rd_kafka_err2name(cause), words);
+        return;
+    }
+    if (code == RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN)
+        atomic_store(&consumer->reachable, false);
+    weir_consumer_count_error(consumer, "Kafka reports trouble", reason);
+}
+
+static void refuse_offset(struct weir_consumer *consumer, const char *topic, int32_t partition,
+                          int64_t offset) {
+    weir_err_set(&consumer->fatal, WEIR_ERR_REFUSED,
+                 "offset %" PRId64 " of topic %s partition %" PRId32
+                 " is gone from Kafka (its retention passed it, or the topic was made anew), so "
+                 "records would be missing; choose: --rebuild counts again from what Kafka still "
+                 "has, or a new kafka.group starts afresh",
+                 offset, topic, partition);
+}
+
+static void refuse_damage(struct weir_consumer *consumer, const char *topic, int32_t partition,
+                          int64_t offset, const char *words) {
+    weir_err_set(&consumer->fatal, WEIR_ERR_REFUSED,
+                 "topic %s partition %" PRId32 " cannot be read at offset %" PRId64
+                 ": %s; going on would skip records: repair the partition from a replica, or move "
+                 "the topic's records to a sound topic",
+                 topic, partition, offset, words);
+}
+
+void weir_consumer_on_bad_message(struct weir_consumer *consumer,
+                                  const rd_kafka_message_t *message) {
+    const char *topic = message->rkt ? rd_kafka_topic_name(message->rkt) : "?";
+    const char *words = rd_kafka_message_errstr(message);
+    int32_t index = message->rkt ? weir_consumer_topic_index(consumer, topic) : -1;
+    const struct weir_slot *slot =
+        index >= 0 ? weir_consumer_slot(consumer, index, message->partition) : NULL;
+    char detail[512];
+    snprintf(detail, sizeof detail, "topic %s partition %" PRId32 ": %s", topic, message->partition,
+             words ? words : rd_kafka_err2str(message->err));
+    switch ((int)message->err) {
+    case RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET:
+    case RD_KAFKA_RESP_ERR_OFFSET_OUT_OF_RANGE:
+        if (slot && slot->assigned)
+            refuse_offset(consumer, topic, message->partition, slot->next);
+        break;
+    case RD_KAFKA_RESP_ERR__BAD_MSG:
+    case RD_KAFKA_RESP_ERR__BAD_COMPRESSION:
+    case RD_KAFKA_RESP_ERR__NOT_IMPLEMENTED: /* a codec that this librdkafka lacks */
+        if (slot && slot->assigned)
+            refuse_damage(consumer, topic, message->partition, message->offset, detail);
+        break;
+    case RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART:
+    case RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC:
+    case RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION:
+        if (consumer->unknown_us == 0)
+            consumer->unknown_us = weir_clock_monotonic_us();
+        break;
+    case RD_KAFKA_RESP_ERR__PARTITION_EOF:
+        return;
+    default:
+        break;
+    }
+    weir_consumer_count_error(consumer, "Kafka reports trouble", detail);
+}
+
+static void look_for_unknown(struct weir_consumer *consumer) {
+    struct weir_err err;
+    for (size_t i = 0; i < consumer->topics_len; i++) {
+        int partitions = weir_consumer_partitions(consumer, (int32_t)i, &err);
+        if (partitions > 0)
+            continue;
+        if (partitions == 0)
+            consumer->fatal = err;
+        else
+            consumer->unknown_us = weir_clock_monotonic_us(); /* no answer: ask again later */
+        return;
+    }
+    consumer->unknown_us = 0;
+}
+
+void weir_consumer_look_after(struct weir_consumer *consumer, int timeout_ms) {
+    int64_t now_us = weir_clock_monotonic_us();
+    if (consumer->unknown_us != 0 && now_us - consumer->unknown_us > UNKNOWN_FOR_US)
+        look_for_unknown(consumer);
+    if (atomic_load(&consumer->reachable) || now_us - consumer->probed_us < PROBE_EVERY_US)
+        return;
+    const struct rd_kafka_metadata *metadata;
+    consumer->probed_us = now_us;
+    int probe_ms = timeout_ms < 50 ? 50 : timeout_ms > 500 ? 500 : timeout_ms;
+    if (rd_kafka_metadata(consumer->rk, 0, NULL, &metadata, probe_ms) != 0)
+        return;
+    rd_kafka_metadata_destroy(metadata);
+    atomic_store(&consumer->reachable, true);
+    weir_log(WEIR_LOG_INFO, "kafka", "a broker answers again", WEIR_LOG_END);
+}

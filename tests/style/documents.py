@@ -1,0 +1,131 @@
+"""What must be written down, and what must not."""
+
+import re
+import subprocess
+from pathlib import Path
+
+from source import without_comments
+from tools import Missing
+
+# One of these words says who owns, which thread, what limit, or that there is no state at all.
+CONTRACT = re.compile(r"\b(own(s|ed|ership|er)?|borrow\w*|threads?|immutable|bounded|ceiling|"
+                      r"limits?|no I/O|no clock|pure|no shared state)\b", re.I)
+README = Path("README.md")
+
+
+def header_contracts(tree, _build):
+    findings = []
+    for path in tree.c_files("include"):
+        text = tree.text(path)
+        first = re.match(r"/\*(.*?)\*/", text, re.S)
+        name = path.stem
+        if not first:
+            findings.append(f"{path}:1: must open with a comment: '{name}: <purpose> ...'")
+            continue
+        words = re.sub(r"\n \*", "\n", first.group(1))
+        if not re.match(rf"\s*{name}: \w", words):
+            findings.append(f"{path}:1: its first comment must begin with '{name}: <purpose>'")
+        if not CONTRACT.search(words):
+            findings.append(f"{path}:1: its first comment says nothing of ownership, thread or "
+                            "limits")
+        guard = f"WEIR_{name.upper()}_H"
+        if f"#ifndef {guard}\n#define {guard}\n" not in text:
+            findings.append(f"{path}:1: has no include guard {guard}")
+    return findings
+
+
+def paragraphs(lines):
+    """(first line number, lines) of what blank lines separate."""
+    start = None
+    for number, line in enumerate([*lines, ""], 1):
+        if line.strip() and start is None:
+            start = number
+        elif not line.strip() and start is not None:
+            yield start, lines[start - 1:number - 1]
+            start = None
+
+
+def documented_functions(tree, _build):
+    findings = []
+    for path in tree.c_files("include"):
+        bare = without_comments(tree.text(path)).splitlines()
+        commented = False # a section's comment, alone in its paragraph, covers the next one
+        for first, lines in paragraphs(tree.lines(path)):
+            text = "\n".join(lines)
+            body = "\n".join(bare[first - 1:first - 1 + len(lines)])
+            declared = re.search(r"^[a-z].*?\b(weir_\w+)\s*\([^;{]*\)[^;{]*;", body, re.M | re.S)
+            has_comment = "/*" in text or "*/" in text
+            if declared and not has_comment and not commented:
+                findings.append(f"{path}:{first}: {declared.group(1)} has no comment above it or "
+                                "in its group")
+            commented = has_comment and not body.strip()
+    return findings
+
+
+def manual(build, what):
+    """The names in the first column of the table that `weir manual <what>` prints."""
+    weir = build / "weir"
+    if not weir.exists():
+        raise Missing(f"{weir} is not there: build first")
+    result = subprocess.run([str(weir), "manual", what], capture_output=True, text=True,
+                            timeout=60, check=False)
+    names = re.findall(r"^\|\s*`([^`|]+)`", result.stdout, re.M)
+    if result.returncode != 0 or not names:
+        return None, [f"weir manual {what}: exit {result.returncode}, {len(names)} names; it must "
+                      f"print a table with a `name` in the first column. {result.stderr[:200]}"]
+    return names, []
+
+
+def named_in_readme(tree, build, what):
+    names, findings = manual(build, what)
+    if names is None:
+        return findings
+    if README not in tree.files:
+        return ["README.md is not there"]
+    readme = tree.text(README)
+    for name in dict.fromkeys(names):
+        if not re.search(rf"(?<![\w.]){re.escape(name)}(?![\w])", readme):
+            findings.append(f"README.md does not name {name} (weir manual {what})")
+    return findings
+
+
+def config_keys(tree, build):
+    return named_in_readme(tree, build, "config")
+
+
+def metrics(tree, build):
+    return named_in_readme(tree, build, "metrics")
+
+
+def text_lines(tree):
+    for path in tree.files:
+        if tree.is_text(path):
+            for number, line in enumerate(tree.lines(path), 1):
+                yield path, number, line
+
+
+def machine_paths(tree, _build):
+    own = str(tree.root.resolve())
+    home = str(Path.home())
+    words = [re.escape(own)] if own.count("/") > 1 else []
+    words += [re.escape(home) + "/"] if home.count("/") > 1 else []
+    words += [r"/home/(?!weir\b)[a-z]\w*/", r"/Users/\w+/", r"/w[o]rk/\w", r"(?<![\w.])/ro[o]t/\w",
+              r"/tmp/bash_jo[b]s", r"[A-Z]:\\\\?Users"]
+    pattern = re.compile("|".join(words))
+    findings = []
+    for path, number, line in text_lines(tree):
+        match = pattern.search(line)
+        if match and not line.startswith("RUN "):
+            findings.append(f"{path}:{number}: {match.group(0)}")
+    return findings
+
+
+def unfinished(tree, _build):
+    marks = re.compile(r"\b(TO[D]O|FIX[M]E|X[X]X|HA[C]K|TB[D]|W[I]P)\b|[nN]ot (yet )?impl[e]mented"
+                       r"|[cC]oming so[o]n|[lL]orem ips[u]m")
+    findings = []
+    for path, number, line in text_lines(tree):
+        match = marks.search(line)
+        if match:
+            findings.append(f"{path}:{number}: {match.group(0)}")
+    return findings
