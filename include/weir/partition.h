@@ -50,7 +50,7 @@
  *  6. session_end closes its session at max(time, last).
  *  7. Closing a session counts in the bucket of its end: s_sessions, s_bounced (not engaged),
  *     s_converted, s_carts, s_abandoned (a cart, no purchase), s_duration_ms, s_orders, s_revenue
- *     and one duration in the quantile sketch. An abandoned cart with a visitor enters the recovery
+ *     and for the total one duration in the quantile sketch. An abandoned cart with a visitor enters the recovery
  *     table as (visitor, end), the latest end per visitor.
  *  8. When sessions_max are open and another would start: open sessions are closed at
  *     max(last, now) in the order of their end rounded up to a second, whole seconds at a time,

@@ -47,7 +47,8 @@ static void read_brokers(struct weir_loader *loader, struct weir_config *config)
         const struct weir_yaml *item = weir_load_item(list, i);
         const char *text = weir_load_text(loader, item, 512);
         if (text && !is_address(text))
-            WEIR_MISTAKE(loader->mistakes, item, "%s is not host:port; write one broker, such as "
+            WEIR_MISTAKE(loader->mistakes, item,
+                         "%s is not host:port; write one broker, such as "
                          "kafka-1:9092",
                          weir_yaml_shown(loader->scratch, item));
         else if (text)
@@ -59,7 +60,8 @@ static void read_brokers(struct weir_loader *loader, struct weir_config *config)
 
 static void read_topics(struct weir_loader *loader, struct weir_config *config) {
     const struct weir_yaml *list = weir_load_node(loader, "kafka.topics");
-    const char **topics = weir_arena_take(loader->kept, sizeof *topics * (weir_load_items(list) + 1));
+    const char **topics =
+        weir_arena_take(loader->kept, sizeof *topics * (weir_load_items(list) + 1));
     size_t len = 0;
     for (size_t i = 0; i < weir_load_items(list); i++) {
         const struct weir_yaml *item = weir_load_item(list, i);
@@ -70,7 +72,8 @@ static void read_topics(struct weir_loader *loader, struct weir_config *config) 
         for (size_t j = 0; j < len && !fault; j++)
             fault = strcmp(topics[j], text) == 0 ? "stands in the list twice" : NULL;
         if (fault)
-            WEIR_MISTAKE(loader->mistakes, item, "%s %s; write each topic once, with letters, "
+            WEIR_MISTAKE(loader->mistakes, item,
+                         "%s %s; write each topic once, with letters, "
                          "digits, `.`, `_` and `-`",
                          weir_yaml_shown(loader->scratch, item), fault);
         else
@@ -195,8 +198,8 @@ static const char *escaped(struct weir_arena *arena, const char *text) {
     struct weir_buf out;
     weir_buf_init(&out, 8192);
     for (const char *at = text; *at; at++) {
-        bool plain = (*at >= 'a' && *at <= 'z') || (*at >= 'A' && *at <= 'Z') ||
-                     (*at >= '0' && *at <= '9');
+        bool plain =
+            (*at >= 'a' && *at <= 'z') || (*at >= 'A' && *at <= 'Z') || (*at >= '0' && *at <= '9');
         weir_buf_printf(&out, plain ? "%c" : "%%%02X", (unsigned)(unsigned char)*at);
     }
     WEIR_ASSERT(!out.failed);
@@ -213,14 +216,13 @@ static void put_password(struct weir_loader *loader, struct weir_config *config,
     rest += 3;
     const char *at = memrchr(rest, '@', strcspn(rest, "/?#"));
     if (at && memchr(rest, ':', (size_t)(at - rest))) {
-        WEIR_MISTAKE(loader->mistakes, node,
-                     "redis.url has a password too; keep one of the two");
+        WEIR_MISTAKE(loader->mistakes, node, "redis.url has a password too; keep one of the two");
         return;
     }
     const char *user = at ? weir_arena_copy(loader->scratch, rest, (size_t)(at - rest)) : "";
-    config->redis_url = weir_arena_printf(
-        loader->kept, "%.*s%s:%s@%s", (int)(rest - config->redis_url), config->redis_url, user,
-        escaped(loader->scratch, node->text), at ? at + 1 : rest);
+    config->redis_url = weir_arena_printf(loader->kept, "%.*s%s:%s@%s",
+                                          (int)(rest - config->redis_url), config->redis_url, user,
+                                          escaped(loader->scratch, node->text), at ? at + 1 : rest);
 }
 
 void weir_load_redis(struct weir_loader *loader, struct weir_config *config) {

@@ -28,7 +28,8 @@ const char *weir_load_text(struct weir_loader *loader, const struct weir_yaml *n
         return NULL;
     if (node->kind != WEIR_YAML_TEXT || !*node->text || node->null) {
         WEIR_MISTAKE(loader->mistakes, node, "is %s; write a text",
-                     node->kind == WEIR_YAML_TEXT ? "empty" : weir_yaml_shown(loader->scratch, node));
+                     node->kind == WEIR_YAML_TEXT ? "empty"
+                                                  : weir_yaml_shown(loader->scratch, node));
         return NULL;
     }
     if (strlen(node->text) > max) {
@@ -88,8 +89,7 @@ char *weir_load_file(const char *path, size_t max, size_t *len, char why[WEIR_LO
     if (file >= 0)
         close(file);
     if (bytes && *len > max) {
-        snprintf(why, WEIR_LOAD_WHY_MAX, "is larger than %zu KiB; split or shorten it",
-                 max / 1024);
+        snprintf(why, WEIR_LOAD_WHY_MAX, "is larger than %zu KiB; split or shorten it", max / 1024);
         free(bytes);
         return NULL;
     }

@@ -37,8 +37,8 @@ struct weir_loader {
 /* One reading of one map. */
 struct weir_section {
     const struct weir_options *options;
-    const char *prefix; /* in the table: "" or "sinks[]" */
-    void *base;         /* the struct that the fields are of */
+    const char *prefix;           /* in the table: "" or "sinks[]" */
+    void *base;                   /* the struct that the fields are of */
     const struct weir_yaml **set; /* by option; zeroed before */
 };
 
@@ -75,7 +75,7 @@ void weir_load_http(struct weir_loader *loader, struct weir_config *config);
 void weir_load_metrics(struct weir_loader *loader, struct weir_config *config);
 void weir_load_events(struct weir_loader *loader, struct weir_config *config); /* after metrics */
 void weir_load_sinks(struct weir_loader *loader, struct weir_config *config);
-void weir_load_plan(struct weir_loader *loader, struct weir_config *config); /* after events */
+void weir_load_plan(struct weir_loader *loader, struct weir_config *config);  /* after events */
 void weir_load_rules(struct weir_loader *loader, struct weir_config *config); /* after all */
 
 /* A Kafka topic's name: what is wrong with it, or NULL. */

@@ -79,9 +79,10 @@ int weir_mistakes_give(struct weir_mistakes *mistakes, struct weir_problems *pro
     if (mistakes->dropped > 0) {
         const struct weir_mistake *last = &mistakes->items[mistakes->len - 1];
         char text[LINE_BYTES_MAX];
-        snprintf(text, sizeof text, "%s:%d:%d: config: %zu more mistakes are not shown; "
-                 "mend these first", last->source->name, last->line, last->column,
-                 mistakes->dropped);
+        snprintf(text, sizeof text,
+                 "%s:%d:%d: config: %zu more mistakes are not shown; "
+                 "mend these first",
+                 last->source->name, last->line, last->column, mistakes->dropped);
         problems->lines[problems->len] = strdup(text);
         WEIR_ASSERT(problems->lines[problems->len]);
         problems->len++;
@@ -115,24 +116,27 @@ static unsigned distance(const char *a, size_t a_len, const char *b, size_t b_le
     return last[b_len];
 }
 
-const char *weir_names_nearest(const char *name, const char *const *names, size_t len) {
+const char *weir_names_within(const char *name, const char *const *names, size_t len,
+                              unsigned far) {
     size_t name_len = strlen(name);
-    if (name_len > NAME_BYTES_MAX)
-        return NULL;
     const char *nearest = NULL;
-    unsigned best = name_len < 6 ? 2 : 3; /* beyond it is another word, not a slip */
-    if (name_len < 3)
-        best = 1;
-    best++;
-    for (size_t i = 0; i < len; i++) {
-        size_t other = strlen(names[i]);
-        if (other > NAME_BYTES_MAX)
+    for (size_t i = 0; i < len && name_len <= NAME_BYTES_MAX; i++) {
+        size_t other_len = strlen(names[i]);
+        if (other_len > NAME_BYTES_MAX)
             continue;
-        unsigned far = distance(name, name_len, names[i], other);
-        if (far < best && far < name_len && far < other) {
-            best = far;
-            nearest = names[i];
-        }
+        unsigned slips = distance(name, name_len, names[i], other_len);
+        if (slips > far || slips >= name_len || slips >= other_len)
+            continue;
+        nearest = names[i];
+        if (slips == 0)
+            break;
+        far = slips - 1;
     }
     return nearest;
+}
+
+const char *weir_names_nearest(const char *name, const char *const *names, size_t len) {
+    size_t name_len = strlen(name);
+    unsigned far = name_len < 3 ? 1 : name_len < 6 ? 2 : 3; /* beyond it is another word */
+    return weir_names_within(name, names, len, far);
 }

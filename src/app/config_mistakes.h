@@ -48,5 +48,7 @@ int weir_mistakes_give(struct weir_mistakes *mistakes, struct weir_problems *pro
 /* The nearest of `names` by edit distance (a swap of neighbours counts as one), NULL when none is
  * near enough to be a slip of the pen. */
 const char *weir_names_nearest(const char *name, const char *const *names, size_t len);
+/* The same within `far` slips. */
+const char *weir_names_within(const char *name, const char *const *names, size_t len, unsigned far);
 
 #endif

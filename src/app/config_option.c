@@ -52,7 +52,13 @@ bool weir_option_range(const struct weir_option *option, char *out, size_t out_m
 }
 
 static const char *sample_of(const struct weir_option *option) {
-    return option->value ? option->value : option->example;
+    return option->example ? option->example : option->value;
+}
+
+static const char *span_text(struct weir_loader *loader, int64_t min, int64_t max) {
+    if (min == max)
+        return weir_arena_printf(loader->scratch, "%" PRId64, min);
+    return weir_arena_printf(loader->scratch, "%" PRId64 " to %" PRId64, min, max);
 }
 
 static const char *shown(struct weir_loader *loader, const struct weir_option *option,
@@ -89,7 +95,8 @@ static bool read_number(struct weir_loader *loader, const struct weir_option *op
     const char *what = shown(loader, option, node);
     enum weir_value_fault fault = parse_number(option, node->text, &value);
     if (fault == WEIR_VALUE_NO_UNIT) {
-        WEIR_MISTAKE(loader->mistakes, node, "%s has no unit; write ms, s, m, h, d or w after it, "
+        WEIR_MISTAKE(loader->mistakes, node,
+                     "%s has no unit; write ms, s, m, h, d or w after it, "
                      "such as %s",
                      what, sample_of(option));
         return false;
@@ -140,7 +147,10 @@ static bool read_choice(struct weir_loader *loader, const struct weir_option *op
     struct weir_buf list;
     weir_buf_init(&list, 1024);
     for (size_t i = 0; i < len; i++)
-        weir_buf_printf(&list, "%s%s", i == 0 ? "" : i + 1 == len ? " or " : ", ",
+        weir_buf_printf(&list, "%s%s",
+                        i == 0         ? ""
+                        : i + 1 == len ? " or "
+                                       : ", ",
                         option->choices[i]);
     WEIR_MISTAKE(loader->mistakes, node, "%s is unknown; write %s", what,
                  list.data ? list.data : "");
@@ -153,9 +163,9 @@ static bool read_text(struct weir_loader *loader, const struct weir_option *opti
     size_t len = strlen(node->text);
     size_t max = option->max > 0 ? (size_t)option->max : TEXT_BYTES_MAX;
     if (len < (size_t)option->min || len > max) {
-        WEIR_MISTAKE(loader->mistakes, node, "%s has %zu bytes; write %" PRId64 " to %zu, such as "
-                     "%s",
-                     shown(loader, option, node), len, option->min, max, sample_of(option));
+        WEIR_MISTAKE(loader->mistakes, node, "%s has %zu bytes; write %s, such as %s",
+                     shown(loader, option, node), len, span_text(loader, option->min, (int64_t)max),
+                     sample_of(option));
         return false;
     }
     for (const char *at = node->text; *at; at++) {
@@ -179,15 +189,17 @@ static bool read_collection(struct weir_loader *loader, const struct weir_option
     if (node->null && !(option->flags & WEIR_OPTION_REQUIRED))
         return false; /* all of its lines are commented out */
     if (node->null || (list ? node->kind == WEIR_YAML_MAP : node->kind != WEIR_YAML_MAP)) {
-        WEIR_MISTAKE(loader->mistakes, node, "%s is not a %s; write for example %s",
-                     shown(loader, option, node), list ? "list" : "map", sample_of(option));
+        WEIR_MISTAKE(loader->mistakes, node, "%s, not a %s; write for example %s",
+                     node->null
+                         ? "is empty"
+                         : weir_arena_printf(loader->scratch, "is %s", shown(loader, option, node)),
+                     list ? "list" : "map", sample_of(option));
         return false;
     }
     size_t len = weir_load_items(node);
     if (len < (size_t)option->min || len > (size_t)option->max) {
-        WEIR_MISTAKE(loader->mistakes, node,
-                     "has %zu entries; write %" PRId64 " to %" PRId64 ", for example %s", len,
-                     option->min, option->max, sample_of(option));
+        WEIR_MISTAKE(loader->mistakes, node, "has %zu entries; write %s, for example %s", len,
+                     span_text(loader, option->min, option->max), sample_of(option));
         return false;
     }
     return true;

@@ -7,7 +7,7 @@
 #include "config_option.h"
 #include "weir/buf.h"
 
-#define NAMES_MAX WEIR_OPTIONS_MAX
+#define NAMES_MAX (2 * WEIR_OPTIONS_MAX)
 
 size_t weir_option_index(const struct weir_options *options, const char *path) {
     size_t i = 0;
@@ -51,6 +51,8 @@ static size_t known_keys(struct weir_loader *loader, const struct weir_section *
             is_new = is_new && strcmp(names[j], name) != 0;
         if (is_new)
             names[len++] = name;
+        if ((section->options->items[i].flags & WEIR_OPTION_SECRET) && !strchr(rest, '.'))
+            names[len++] = weir_arena_printf(loader->scratch, "%s_file", name);
     }
     return len;
 }
@@ -70,14 +72,14 @@ static void unknown_key(struct weir_loader *loader, const struct weir_section *s
     const char *names[NAMES_MAX];
     size_t len = known_keys(loader, section, prefix, names);
     const char *nearest = weir_names_nearest(key->text, names, len);
-    const char *other = nearest ? NULL : elsewhere(section->options, key->text);
+    const char *other = elsewhere(section->options, key->text);
+    if (other) {
+        WEIR_MISTAKE(loader->mistakes, key, "unknown key `%s`; write it as `%s`", key->path, other);
+        return;
+    }
     if (nearest) {
         WEIR_MISTAKE(loader->mistakes, key, "unknown key `%s`; did you mean `%s`?", key->path,
                      nearest);
-        return;
-    }
-    if (other) {
-        WEIR_MISTAKE(loader->mistakes, key, "unknown key `%s`; write it as `%s`", key->path, other);
         return;
     }
     struct weir_buf list;
@@ -135,8 +137,8 @@ static void read_key(struct weir_loader *loader, const struct weir_section *sect
             return;
         }
         if (is_section_of(&options->items[i], prefix, key->text)) {
-            const char *below = weir_arena_printf(loader->scratch, "%s%s%s", prefix,
-                                                  *prefix ? "." : "", key->text);
+            const char *below =
+                weir_arena_printf(loader->scratch, "%s%s%s", prefix, *prefix ? "." : "", key->text);
             if (node->kind == WEIR_YAML_MAP)
                 read_map(loader, section, below, node);
             else if (!node->null && !node->broken)
@@ -161,16 +163,33 @@ static bool has_key(const struct weir_yaml *map, const char *name, bool secret) 
     return weir_yaml_get(map, name) || (secret && weir_yaml_get(map, file));
 }
 
+/* A key that is unknown and was told to be a slip for `name`: one mistake, not two. */
+static bool is_misspelt(const struct weir_yaml *map, const char *const *names, size_t len,
+                        const char *name) {
+    for (size_t i = 0; i < map->len; i++) {
+        const char *nearest = weir_names_nearest(map->keys[i]->text, names, len);
+        bool known = false;
+        for (size_t j = 0; j < len; j++)
+            known = known || strcmp(names[j], map->keys[i]->text) == 0;
+        if (!known && nearest && strcmp(nearest, name) == 0)
+            return true;
+    }
+    return false;
+}
+
 /* What must be there, and what may not be there twice. */
 static void check_presence(struct weir_loader *loader, const struct weir_section *section,
                            const char *prefix, const struct weir_yaml *map) {
+    const char *names[NAMES_MAX];
+    size_t len = known_keys(loader, section, prefix, names);
     for (size_t i = 0; i < section->options->len; i++) {
         const struct weir_option *option = &section->options->items[i];
         const char *name = rest_of(option->path, prefix);
         if (!name || strpbrk(name, ".["))
             continue;
         bool secret = (option->flags & WEIR_OPTION_SECRET) != 0;
-        if ((option->flags & WEIR_OPTION_REQUIRED) && !has_key(map, name, secret))
+        if ((option->flags & WEIR_OPTION_REQUIRED) && !has_key(map, name, secret) &&
+            !is_misspelt(map, names, len, name))
             WEIR_MISTAKE(loader->mistakes, map, "`%s` is missing; add `%s: %s`", name, name,
                          option->example);
         char file[96];
@@ -199,8 +218,8 @@ static const struct weir_yaml *default_node(struct weir_loader *loader,
     if (option->type != WEIR_OPTION_LIST)
         return node;
     const char *document = weir_arena_printf(loader->scratch, "value: %s", option->value);
-    const struct weir_yaml *root = weir_yaml_parse(loader->scratch, &source, document,
-                                                   strlen(document), loader->mistakes);
+    const struct weir_yaml *root =
+        weir_yaml_parse(loader->scratch, &source, document, strlen(document), loader->mistakes);
     WEIR_ASSERT(root);
     return root->items[0];
 }

@@ -12,13 +12,13 @@ static void refuse_key(struct weir_loader *loader, const struct weir_yaml *map, 
                        const char *type) {
     const struct weir_yaml *node = weir_yaml_get(map, key);
     if (node)
-        WEIR_MISTAKE(loader->mistakes, node, "a %s sink has no `%s`; remove it", type, key);
+        WEIR_MISTAKE(loader->mistakes, node, "a sink of type %s has no `%s`; remove it", type, key);
 }
 
 static void need_key(struct weir_loader *loader, const struct weir_yaml *map, const char *key,
                      const char *type, const char *example) {
-    WEIR_MISTAKE(loader->mistakes, map, "`%s` is missing, a %s sink needs it; add `%s: %s`", key,
-                 type, key, example);
+    WEIR_MISTAKE(loader->mistakes, map, "`%s` is missing, a sink of type %s needs it; add `%s: %s`",
+                 key, type, key, example);
 }
 
 static bool is_http(const char *url) {
@@ -95,7 +95,8 @@ static void check_name(struct weir_loader *loader, const struct weir_config *con
     if (!node)
         node = map;
     if (name[strspn(name, allowed)])
-        WEIR_MISTAKE(loader->mistakes, node, "%s has other characters than letters, digits, `_` "
+        WEIR_MISTAKE(loader->mistakes, node,
+                     "%s has other characters than letters, digits, `_` "
                      "and `-`; write a shorter word",
                      weir_yaml_shown(loader->scratch, node));
     for (size_t i = 0; i < config->sinks_len; i++)

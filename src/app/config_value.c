@@ -14,8 +14,8 @@ struct unit {
 };
 
 /* The largest first, so that the texts are short; `w` is only read, 7d says as much. */
-static const struct unit durations[] = {
-    {"d", 86400000}, {"h", 3600000}, {"m", 60000}, {"s", 1000}, {"ms", 1}, {"w", 604800000}};
+static const struct unit durations[] = {{"d", 86400000}, {"h", 3600000}, {"m", 60000},
+                                        {"s", 1000},     {"ms", 1},      {"w", 604800000}};
 static const struct unit sizes[] = {
     {"GiB", 1LL << 30}, {"MiB", 1LL << 20}, {"KiB", 1LL << 10}, {"B", 1}};
 

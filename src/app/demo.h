@@ -17,8 +17,8 @@
 
 #define WEIR_DEMO_WINDOWS 3
 #define WEIR_DEMO_COUNTRIES 9
-#define WEIR_DEMO_ALERTS 6   /* the last ones are shown */
-#define WEIR_DEMO_HISTORY 24 /* values of a country's sparkline */
+#define WEIR_DEMO_ALERTS 6     /* the last ones are shown */
+#define WEIR_DEMO_HISTORY 24   /* values of a country's sparkline */
 #define WEIR_DEMO_WINDOW "30s" /* what the rule and the table of countries look at */
 
 struct weir_demo_options {

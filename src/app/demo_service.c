@@ -123,7 +123,7 @@ static _Noreturn void become_service(const char *config, int log, pid_t parent) 
     sigset_t none;
     sigemptyset(&none);
     sigprocmask(SIG_SETMASK, &none, NULL);
-    signal(SIGINT, SIG_IGN); /* a Ctrl-C ends the demo, and the demo ends the service */
+    setsid(); /* a Ctrl-C reaches the demo alone, and the demo ends the service */
     prctl(PR_SET_PDEATHSIG, SIGTERM);
     if (getppid() != parent)
         _exit(0);
@@ -162,8 +162,10 @@ int weir_demo_service_start(struct weir_demo_service *service,
     snprintf(service->folder, sizeof service->folder, "%.200s/weir-demo.XXXXXX",
              temporary && *temporary ? temporary : "/tmp");
     if (!mkdtemp(service->folder)) {
-        weir_err_set(err, WEIR_ERR_REFUSED, "cannot make the folder %s: %s; set TMPDIR to one "
-                     "that can be written", service->folder, strerror(errno));
+        weir_err_set(err, WEIR_ERR_REFUSED,
+                     "cannot make the folder %s: %s; set TMPDIR to one "
+                     "that can be written",
+                     service->folder, strerror(errno));
         service->folder[0] = 0;
         return -WEIR_ERR_REFUSED;
     }

@@ -26,19 +26,17 @@ static const char *const log_levels[] = {"debug", "info", "warn", "error", NULL}
 static const char *const log_formats[] = {"logfmt", "json", NULL};
 static const char *const sums[] = {"value", "quantity", NULL};
 
-enum {
-    TEXT = WEIR_OPTION_TEXT,
-    DURATION = WEIR_OPTION_DURATION,
-    SIZE = WEIR_OPTION_SIZE,
-    INTEGER = WEIR_OPTION_INTEGER,
-    CHOICE = WEIR_OPTION_CHOICE,
-    LIST = WEIR_OPTION_LIST,
-    MAP = WEIR_OPTION_MAP,
-    REQUIRED = WEIR_OPTION_REQUIRED,
-    RELOAD = WEIR_OPTION_RELOAD,
-    SECRET = WEIR_OPTION_SECRET,
-    OFF = WEIR_OPTION_OFF,
-};
+#define TEXT WEIR_OPTION_TEXT
+#define DURATION WEIR_OPTION_DURATION
+#define SIZE WEIR_OPTION_SIZE
+#define INTEGER WEIR_OPTION_INTEGER
+#define CHOICE WEIR_OPTION_CHOICE
+#define LIST WEIR_OPTION_LIST
+#define MAP WEIR_OPTION_MAP
+#define REQUIRED WEIR_OPTION_REQUIRED
+#define RELOAD WEIR_OPTION_RELOAD
+#define SECRET WEIR_OPTION_SECRET
+#define OFF WEIR_OPTION_OFF
 
 static const struct weir_option options[] = {
     {"kafka.brokers", LIST, .example = "[localhost:9092]", .min = 1, .max = 64, .flags = REQUIRED,
@@ -55,7 +53,7 @@ static const struct weir_option options[] = {
              "sampled"},
     {"kafka.client_id", TEXT, "weir", .min = 1, .max = 200, CONFIG(kafka.client_id),
      .help = "the name by which brokers log this program"},
-    {"kafka.prefetch", SIZE, "0", .max = 64 * GIB, CONFIG(prefetch_bytes),
+    {"kafka.prefetch", SIZE, "0", .example = "256MiB", .max = 64 * GIB, CONFIG(prefetch_bytes),
      .help = "memory for records fetched ahead, over the whole process; 0: weir chooses"},
     {"kafka.rdkafka", MAP, .example = "{ security.protocol: SASL_SSL }", .max = 200,
      .help = "any property of librdkafka; one that ends with `_file` is read from that file, such "
@@ -65,8 +63,8 @@ static const struct weir_option options[] = {
      CONFIG(redis_url), .flags = REQUIRED | SECRET,
      .help = "`redis://[user[:password]@]host[:port][/db]`, `rediss://` for TLS, or "
              "`unix:///path`. `weir run` needs it"},
-    {"redis.password", TEXT, .example = "${REDIS_PASSWORD}", .min = 1, .max = 512,
-     .flags = SECRET, .help = "the password, when it is not in the url"},
+    {"redis.password", TEXT, .example = "${REDIS_PASSWORD}", .min = 1, .max = 512, .flags = SECRET,
+     .help = "the password, when it is not in the url"},
 
     {"events.preset", TEXT, "weir", .min = 1, .max = 64, CONFIG(mapping.preset),
      .help = "whose field and type names the source uses: `weir`, `ga4`, `segment`, `snowplow`, "
@@ -84,8 +82,8 @@ static const struct weir_option options[] = {
      .help = "values of one dimension in one partition; what is beyond goes to `_other`"},
     {"events.max_record", SIZE, "64KiB", .min = 256, .max = 16 * MIB, CONFIG(mapping.record_max),
      .help = "a larger record is a dead letter (`too_large`) and is not parsed"},
-    {"events.currency.to", TEXT, .example = "EUR", .min = 3, .max = 3,
-     CONFIG(mapping.currency_to), .flags = REQUIRED,
+    {"events.currency.to", TEXT, .example = "EUR", .min = 3, .max = 3, CONFIG(mapping.currency_to),
+     .flags = REQUIRED,
      .help = "the currency of all revenue; without it values are taken as they are"},
     {"events.currency.rates", MAP, .example = "{ USD: 0.92 }", .max = 300,
      .help = "currency code to what one unit is worth in `to`; any other code is a dead letter "
@@ -98,14 +96,13 @@ static const struct weir_option options[] = {
     {"sessions.bounce", CHOICE, "ga4", .choices = bounces, CONFIG(plan.bounce),
      .help = "which sessions bounce: `ga4` those never engaged, `single_page` of at most one page "
              "view, `single_event` of one event"},
-    {"sessions.recovery", DURATION, "24h", .max = YEARS_MS, CONFIG(plan.recovery_ms),
-     .flags = OFF, .help = "a purchase of the same visitor this soon recovers an abandoned cart"},
+    {"sessions.recovery", DURATION, "24h", .max = YEARS_MS, CONFIG(plan.recovery_ms), .flags = OFF,
+     .help = "a purchase of the same visitor this soon recovers an abandoned cart"},
     {"sessions.cart", CHOICE, "non_empty", .choices = carts, CONFIG(plan.cart),
      .help = "`non_empty`: a cart emptied by removals is none; `any`: any add makes a cart "
              "session. With the preset `rees46` the default is `any`, as its removals refer to "
              "carts of earlier visits"},
-    {"sessions.max_open", INTEGER, "2000000", .min = 1, .max = 100000000,
-     CONFIG(plan.sessions_max),
+    {"sessions.max_open", INTEGER, "2000000", .min = 1, .max = 100000000, CONFIG(plan.sessions_max),
      .help = "open sessions in one partition; beyond it the next to end, end early and are "
              "counted"},
 
@@ -114,17 +111,18 @@ static const struct weir_option options[] = {
     {"time.allowed_lateness", DURATION, "10m", .max = YEARS_MS, CONFIG(plan.allowed_lateness_ms),
      .help = "an event this far behind the watermark still corrects its window; a later one is "
              "counted as late"},
-    {"time.idle_timeout", DURATION, "30s", .min = SECOND_MS, .max = DAY_MS,
-     CONFIG(idle_timeout_ms), .help = "a partition without records for this long no longer holds "
-                                      "the others back"},
+    {"time.idle_timeout", DURATION, "30s", .min = SECOND_MS, .max = DAY_MS, CONFIG(idle_timeout_ms),
+     .help = "a partition without records for this long no longer holds "
+             "the others back"},
     {"time.max_ahead", DURATION, "1m", .max = YEARS_MS, CONFIG(plan.max_ahead_ms),
      .help = "an event further ahead of its Kafka timestamp is a dead letter (`too_far_ahead`)"},
 
     {"windows", LIST, "[1m, 5m, 15m, 1h, 24h]", .min = 1, .max = WEIR_WINDOWS_MAX,
      .help = "sliding windows, 10s to 90d. The slide is 10 s up to 1h, 1 min up to 24h, 1 h "
              "beyond; a window is a multiple of its slide"},
-    {"metrics", MAP, .example = "{ roas: { ratio: [ { sum: value, of: purchase }, "
-                                "{ sum: value, of: ad_cost } ] } }",
+    {"metrics", MAP,
+     .example = "{ roas: { ratio: [ { sum: value, of: purchase }, "
+                "{ sum: value, of: ad_cost } ] } }",
      .max = WEIR_CUSTOM_METRICS_MAX, .help = "metrics of one's own, by name"},
     {"metrics.<name>.ratio", LIST, .example = "[ { count: email_open }, { count: email_sent } ]",
      .min = 2, .max = 2, .flags = REQUIRED, .help = "numerator and denominator"},
@@ -144,7 +142,8 @@ static const struct weir_option options[] = {
     {"alerts.rules_files", LIST, .example = "[rules/*.yaml]", .max = 64, .flags = RELOAD,
      .help = "the rules files, as patterns relative to this file"},
     {"alerts.repeat_interval", DURATION, "4h", .min = SECOND_MS, .max = 90 * DAY_MS,
-     CONFIG(repeat_interval_ms), .flags = RELOAD, .help = "a firing alert is sent again this often"},
+     CONFIG(repeat_interval_ms), .flags = RELOAD,
+     .help = "a firing alert is sent again this often"},
     {"alerts.suspect_lag", DURATION, "60s", .min = SECOND_MS, .max = 90 * DAY_MS,
      CONFIG(lag_suspect_ms), .flags = RELOAD,
      .help = "figures older than this behind the newest record make alerts `suspect`"},
@@ -155,9 +154,10 @@ static const struct weir_option options[] = {
     {"sinks", LIST, .example = "[ { type: log } ]", .max = 16, .flags = RELOAD,
      .help = "where alerts go besides Redis"},
     {"sinks[].type", CHOICE, .example = "webhook", .choices = sink_types, SINK(type),
-     .flags = REQUIRED | RELOAD, .help = "`log`: weir's own log; `kafka`: a topic; `webhook`: a "
-                                         "POST with Alertmanager's version 4 body; "
-                                         "`alertmanager`: its v2 API"},
+     .flags = REQUIRED | RELOAD,
+     .help = "`log`: weir's own log; `kafka`: a topic; `webhook`: a "
+             "POST with Alertmanager's version 4 body; "
+             "`alertmanager`: its v2 API"},
     {"sinks[].name", TEXT, .example = "oncall", .min = 1, .max = 63, SINK(name), .flags = RELOAD,
      .help = "unique; without it `<type>-<n>`"},
     {"sinks[].url", TEXT, .example = "https://example.com/hook", .min = 1, .max = 2048, SINK(url),
@@ -173,8 +173,8 @@ static const struct weir_option options[] = {
      .help = "threads, each a consumer of the group with partitions of its own"},
     {"http.listen", TEXT, "127.0.0.1:9465", .max = 255, CONFIG(http_listen), .flags = OFF,
      .help = "`host:port` of /metrics, health, API and dashboard"},
-    {"commit.interval", DURATION, "500ms", .min = 10, .max = MINUTE_MS,
-     CONFIG(commit_interval_ms), .help = "how often a partition's state goes to Redis"},
+    {"commit.interval", DURATION, "500ms", .min = 10, .max = MINUTE_MS, CONFIG(commit_interval_ms),
+     .help = "how often a partition's state goes to Redis"},
     {"publish.top", INTEGER, "20", .max = 1000, CONFIG(publish_top),
      .help = "segments of a dimension that are published, the largest first"},
     {"publish.retention", DURATION, "24h", .min = MINUTE_MS, .max = 90 * DAY_MS,

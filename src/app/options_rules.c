@@ -11,17 +11,15 @@
 static const char *const readings[] = {"live", "settled", NULL};
 static const char *const againsts[] = {"previous_window", NULL};
 
-enum {
-    TEXT = WEIR_OPTION_TEXT,
-    DURATION = WEIR_OPTION_DURATION,
-    INTEGER = WEIR_OPTION_INTEGER,
-    SHARE = WEIR_OPTION_SHARE,
-    CHOICE = WEIR_OPTION_CHOICE,
-    LIST = WEIR_OPTION_LIST,
-    MAP = WEIR_OPTION_MAP,
-    REQUIRED = WEIR_OPTION_REQUIRED,
-    RELOAD = WEIR_OPTION_RELOAD,
-};
+#define TEXT WEIR_OPTION_TEXT
+#define DURATION WEIR_OPTION_DURATION
+#define INTEGER WEIR_OPTION_INTEGER
+#define SHARE WEIR_OPTION_SHARE
+#define CHOICE WEIR_OPTION_CHOICE
+#define LIST WEIR_OPTION_LIST
+#define MAP WEIR_OPTION_MAP
+#define REQUIRED WEIR_OPTION_REQUIRED
+#define RELOAD WEIR_OPTION_RELOAD
 
 static const struct weir_option options[] = {
     {"groups", LIST, .example = "[ { name: shop, rules: [...] } ]", .min = 1, .max = 100,
@@ -30,8 +28,8 @@ static const struct weir_option options[] = {
      .help = "unique within the file"},
     {"groups[].rules", LIST, .example = "[ { alert: ConversionDown, ... } ]", .max = 500,
      .flags = REQUIRED | RELOAD, .help = "the rules of the group"},
-    {"groups[].rules[].alert", TEXT, .example = "ConversionDown", .min = 1, .max = 128,
-     RULE(alert), .flags = REQUIRED | RELOAD, .help = "the alert's name, unique within its group"},
+    {"groups[].rules[].alert", TEXT, .example = "ConversionDown", .min = 1, .max = 128, RULE(alert),
+     .flags = REQUIRED | RELOAD, .help = "the alert's name, unique within its group"},
     {"groups[].rules[].metric", TEXT, .example = "conversion_rate", .min = 1, .max = 63,
      RULE(metric), .flags = REQUIRED | RELOAD, .help = "a metric, or a counter by its name"},
     {"groups[].rules[].reading", CHOICE, "live", .choices = readings, RULE(reading),
@@ -56,10 +54,11 @@ static const struct weir_option options[] = {
     {"groups[].rules[].min_sample", INTEGER, "0", .max = 1000000000000, RULE(min_sample),
      .flags = RELOAD,
      .help = "with a smaller denominator there is no verdict; 100 for `drops_by` and `rises_by`"},
-    {"groups[].rules[].for", DURATION, "0", .max = MONTH_MS, RULE(for_ms), .flags = RELOAD,
-     .help = "how long the condition must hold before the alert fires"},
-    {"groups[].rules[].keep_firing_for", DURATION, "0", .max = MONTH_MS, RULE(keep_firing_for_ms),
-     .flags = RELOAD, .help = "how long it must be over before the alert is resolved"},
+    {"groups[].rules[].for", DURATION, "0", .example = "2m", .max = MONTH_MS, RULE(for_ms),
+     .flags = RELOAD, .help = "how long the condition must hold before the alert fires"},
+    {"groups[].rules[].keep_firing_for", DURATION, "0", .example = "5m", .max = MONTH_MS,
+     RULE(keep_firing_for_ms), .flags = RELOAD,
+     .help = "how long it must be over before the alert is resolved"},
     {"groups[].rules[].labels", MAP, .example = "{ severity: page }", .max = 32, .flags = RELOAD,
      .help = "added to the alert; part of its identity"},
     {"groups[].rules[].annotations", MAP, .example = "{ summary: \"Conversion {{value}}\" }",

@@ -64,7 +64,8 @@ const char *weir_env_expand(struct weir_env *env, struct weir_arena *arena, cons
             weir_buf_append(&out, at++, 1);
         }
     }
-    const char *expanded = at && !out.failed ? weir_arena_copy(arena, out.data ? out.data : "", out.len) : NULL;
+    const char *expanded =
+        at && !out.failed ? weir_arena_copy(arena, out.data ? out.data : "", out.len) : NULL;
     if (at && !expanded)
         snprintf(why, WEIR_ENV_WHY_MAX, "is too long; shorten it");
     weir_buf_close(&out);

@@ -18,15 +18,29 @@ struct builder {
     const struct weir_source *source;
     struct weir_mistakes *mistakes;
     struct weir_env env;
+    const char *bytes;
+    size_t len;
     char path[PATH_BYTES_MAX];
     size_t nodes;
     int depth;
 };
 
 #define HERE(b, ...)                                                                               \
-    weir_mistakes_add((b)->mistakes, (b)->source, (int)(b)->event.start_mark.line + 1,            \
-                      (int)(b)->event.start_mark.column + 1, (b)->path[0] ? (b)->path : "config", \
+    weir_mistakes_add((b)->mistakes, (b)->source, (int)(b)->event.start_mark.line + 1,             \
+                      (int)(b)->event.start_mark.column + 1, (b)->path[0] ? (b)->path : "file",    \
                       __VA_ARGS__)
+
+/* libyaml gives no line for a byte that is no text, only its offset. */
+static void place_of(const struct builder *b, size_t offset, int *line, int *column) {
+    *line = *column = 1;
+    for (size_t i = 0; i < offset && i < b->len; i++) {
+        *column += 1;
+        if (b->bytes[i] != '\n')
+            continue;
+        *line += 1;
+        *column = 1;
+    }
+}
 
 static bool next_event(struct builder *b) {
     yaml_event_delete(&b->event);
@@ -37,10 +51,11 @@ static bool next_event(struct builder *b) {
     int line = placed ? (int)p->problem_mark.line + 1 : (int)p->mark.line + 1;
     int column = placed ? (int)p->problem_mark.column + 1 : (int)p->mark.column + 1;
     const char *problem = p->problem ? p->problem : "cannot be read";
-    if (p->error == YAML_READER_ERROR)
+    if (p->error == YAML_READER_ERROR) {
+        place_of(b, p->problem_offset, &line, &column);
         weir_mistakes_add(b->mistakes, b->source, line, column, "yaml",
                           "%s; write the file as UTF-8 text without control characters", problem);
-    else
+    } else
         weir_mistakes_add(b->mistakes, b->source, line, column, "yaml",
                           "%s%s%s; check the indentation (spaces, no tabs), quotes and brackets "
                           "here and on the line before",
@@ -61,7 +76,7 @@ static struct weir_yaml *new_node(struct builder *b, enum weir_yaml_kind kind) {
     node->source = b->source;
     node->line = (int)b->event.start_mark.line + 1;
     node->column = (int)b->event.start_mark.column + 1;
-    node->path = weir_arena_text(b->arena, b->path[0] ? b->path : "config");
+    node->path = weir_arena_text(b->arena, b->path[0] ? b->path : "file");
     return node;
 }
 
@@ -258,7 +273,8 @@ static struct weir_yaml *build_document(struct builder *b) {
 
 struct weir_yaml *weir_yaml_parse(struct weir_arena *arena, const struct weir_source *source,
                                   const char *bytes, size_t len, struct weir_mistakes *mistakes) {
-    struct builder b = {.arena = arena, .source = source, .mistakes = mistakes};
+    struct builder b = {
+        .arena = arena, .source = source, .mistakes = mistakes, .bytes = bytes, .len = len};
     if (len > WEIR_YAML_BYTES_MAX) {
         HERE(&b, "the file is larger than 1 MiB; split or shorten it");
         return NULL;

@@ -8,30 +8,26 @@
 
 #define EXACT_MAX (1ull << 53) /* integers up to here are doubles; so are the powers below */
 #define POWERS 23
+#define DIGITS_MAX 19 /* always fit a word */
 
 static const double powers[POWERS] = {1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,
                                       1e8,  1e9,  1e10, 1e11, 1e12, 1e13, 1e14, 1e15,
                                       1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22};
 
 struct digits {
-    uint64_t value;
-    size_t count; /* significant digits: leading zeros of the whole number are not */
-    bool exact;   /* `value` holds them all */
+    uint64_t value; /* of the first DIGITS_MAX of them */
+    size_t count;   /* significant digits: leading zeros of the whole number are not */
 };
 
-static bool is_digit(char c) {
+static inline bool is_digit(char c) {
     return c >= '0' && c <= '9';
 }
 
-static const char *take_digits(const char *at, const char *end, struct digits *digits) {
+static inline const char *take_digits(const char *at, const char *end, struct digits *digits) {
     for (; at != end && is_digit(*at); at++) {
-        uint64_t digit = (uint64_t)(*at - '0');
-        if (digits->value > (UINT64_MAX - digit) / 10)
-            digits->exact = false;
-        else
-            digits->value = digits->value * 10 + digit;
-        if (digits->value > 0)
-            digits->count++;
+        if (digits->count < DIGITS_MAX)
+            digits->value = digits->value * 10 + (uint64_t)(*at - '0');
+        digits->count += digits->value > 0;
     }
     return at;
 }
@@ -53,9 +49,10 @@ static const char *take_exponent(const char *at, const char *end, int64_t *expon
 
 static double real_of(const char *text, size_t len, const struct digits *digits, int64_t exponent,
                       bool minus) {
-    if (digits->value == 0 && digits->exact)
+    if (digits->value == 0)
         return minus ? -0.0 : 0.0;
-    if (digits->exact && digits->value <= EXACT_MAX && exponent > -POWERS && exponent < POWERS) {
+    if (digits->count <= DIGITS_MAX && digits->value <= EXACT_MAX && exponent > -POWERS &&
+        exponent < POWERS) {
         double value = (double)digits->value;
         value = exponent < 0 ? value / powers[-exponent] : value * powers[exponent];
         return minus ? -value : value;
@@ -69,7 +66,7 @@ static double real_of(const char *text, size_t len, const struct digits *digits,
 
 enum weir_number weir_number_parse(const char *text, size_t len, int64_t *whole, double *real) {
     const char *at = text, *end = text + len;
-    struct digits digits = {.exact = true};
+    struct digits digits = {0};
     int64_t exponent = 0, fraction = 0;
     bool minus = at != end && *at == '-', integer = true;
     if (minus)
@@ -93,7 +90,8 @@ enum weir_number weir_number_parse(const char *text, size_t len, int64_t *whole,
     }
     if (at != end)
         return WEIR_NUMBER_NONE;
-    if (integer && digits.exact && digits.value <= (uint64_t)INT64_MAX + (minus ? 1 : 0)) {
+    if (integer && digits.count <= DIGITS_MAX &&
+        digits.value <= (uint64_t)INT64_MAX + (minus ? 1 : 0)) {
         *whole = minus ? (int64_t)(0 - digits.value) : (int64_t)digits.value;
         return WEIR_NUMBER_INT;
     }

@@ -117,6 +117,21 @@ static int add_user_types(struct weir_mapping *mapping, const struct weir_mappin
     return 0;
 }
 
+/* A custom metric whose events are taken for something else would stay at 0 without a word. */
+static int add_custom_type(struct weir_mapping *mapping, const struct weir_mapping_options *options,
+                           size_t i, struct weir_err *err) {
+    const char *name = options->custom_types[i];
+    for (size_t j = 0; j < options->types_len; j++)
+        if (strcmp(options->types[j].value, name) == 0)
+            return 0; /* it has names of its own */
+    if (weir_keys_find(&mapping->types, name, strlen(name)) >= 0)
+        return weir_err_set(err, WEIR_ERR_INPUT,
+                            "a metric counts `%.100s`, which preset %s reads as one of weir's own "
+                            "types; add `types: { \"%.100s\": %.100s }` to count it apart",
+                            name, options->preset, name, name);
+    return add_type(mapping, name, WEIR_CUSTOM_TYPE_FIRST + (int)i, err);
+}
+
 /* The first name wins: the config's table, then the preset's, then the custom metrics'. */
 static int add_types(struct weir_mapping *mapping, const struct weir_mapping_options *options,
                      const struct weir_preset *preset, struct weir_err *err) {
@@ -131,7 +146,7 @@ static int add_types(struct weir_mapping *mapping, const struct weir_mapping_opt
     for (int type = 0; rc == 0 && preset->own_names && type < WEIR_UNKNOWN_TYPE; type++)
         rc = add_type(mapping, weir_event_type_name(type), type, err);
     for (size_t i = 0; rc == 0 && i < options->custom_types_len; i++)
-        rc = add_type(mapping, options->custom_types[i], WEIR_CUSTOM_TYPE_FIRST + (int)i, err);
+        rc = add_custom_type(mapping, options, i, err);
     return rc;
 }
 
@@ -172,6 +187,18 @@ static int add_currencies(struct weir_mapping *mapping, const struct weir_mappin
     return 0;
 }
 
+/* What holds the events is no value of theirs. */
+static int check_lists(const struct weir_mapping *mapping,
+                       const struct weir_mapping_options *options, struct weir_err *err) {
+    for (uint32_t i = 0; i < mapping->nodes_len; i++)
+        if (mapping->nodes[i].list >= 0 && mapping->nodes[i].slot >= 0)
+            return weir_err_set(err, WEIR_ERR_INPUT,
+                                "path `%s` is where preset %s finds the events themselves; name a "
+                                "key of an event",
+                                mapping->lists[mapping->nodes[i].list].key, options->preset);
+    return 0;
+}
+
 int weir_mapping_new(struct weir_mapping **mapping, const struct weir_mapping_options *options,
                      struct weir_err *err) {
     *mapping = NULL;
@@ -194,6 +221,8 @@ int weir_mapping_new(struct weir_mapping **mapping, const struct weir_mapping_op
         rc = weir_mapping_add_list(new_mapping, &preset->lists[i], err);
     if (rc == 0)
         rc = add_dimensions(new_mapping, options, preset, err);
+    if (rc == 0)
+        rc = check_lists(new_mapping, options, err);
     if (rc == 0)
         rc = add_types(new_mapping, options, preset, err);
     if (rc == 0)

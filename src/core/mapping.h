@@ -23,16 +23,17 @@
 #define WEIR_CODE_MAX 8 /* bytes of a currency code */
 
 struct weir_node {
-    struct weir_keys keys;  /* as an object: the ordinal of each key's child */
-    struct weir_keys picks; /* as a list: by the text of the member `select` */
-    char *select;           /* NULL: the list is not searched */
-    size_t select_len;
-    uint16_t *children; /* nodes, by ordinal: of keys; or of picks or indexes */
-    uint16_t *items;
-    uint32_t *indexes; /* of items, where the list is not searched */
-    uint32_t children_len, items_len;
-    int16_t slot; /* what ends here, or -1 */
-    int8_t list;  /* at the root: which of the preset's lists, or -1 */
+    struct weir_keys keys; /* as an object: the node of each key that is read */
+    int16_t slot;          /* what ends here, or -1 */
+    int8_t list;           /* at the root: which of the preset's lists, or -1 */
+    uint8_t bit;           /* its place among its parent's children: which of them were seen */
+    uint32_t children_len;
+
+    struct weir_keys select; /* as a list: the member to search by; empty: by index */
+    struct weir_keys picks;  /* by that member's text: the node */
+    uint16_t *items;         /* nodes */
+    uint32_t *indexes;       /* of items, where the list is not searched */
+    uint32_t items_len;
 };
 
 struct weir_candidates {

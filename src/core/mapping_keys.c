@@ -48,7 +48,11 @@ int weir_keys_add(struct weir_keys *keys, const char *text, size_t len, int32_t 
     copy[len] = 0;
     uint64_t head = weir_keys_head(text, len);
     *free_place(keys->places, keys->mask, head, len) =
-        (struct weir_key){.head = head, .text = copy, .len = (uint32_t)len, .value = value};
+        (struct weir_key){.head = head,
+                          .tail = len > 8 ? weir_keys_eight(text + len - 8) : 0,
+                          .text = copy,
+                          .len = (uint32_t)len,
+                          .value = value};
     keys->len++;
     return 0;
 }

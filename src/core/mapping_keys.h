@@ -1,9 +1,9 @@
 /*
  * keys: a set of texts made at start-up and looked up a million times a second.
  *
- * Open addressing, at most half full; a look-up compares length and first eight bytes before it
- * touches the text. Texts are copied and owned. Immutable once filled, then shared by threads.
- * Adding gives -1 when memory is out. Core: no I/O.
+ * Open addressing, at most half full; a look-up compares length, first and last eight bytes before
+ * it touches the text (little-endian processors, as Debian's are). Texts are copied and owned.
+ * Immutable once filled, then shared by threads. Adding gives -1 when memory is out. Core: no I/O.
  */
 #ifndef WEIR_MAPPING_KEYS_H
 #define WEIR_MAPPING_KEYS_H
@@ -14,6 +14,7 @@
 
 struct weir_key {
     uint64_t head; /* the first eight bytes, zeros after a shorter text */
+    uint64_t tail; /* of a text longer than that: the last eight */
     char *text;    /* NULL: a free place */
     uint32_t len;
     int32_t value; /* 0 and up */
@@ -45,23 +46,43 @@ static inline uint64_t weir_keys_head(const char *text, size_t len) {
     return head;
 }
 
+static inline uint64_t weir_keys_eight(const char *bytes) {
+    uint64_t eight;
+    memcpy(&eight, bytes, 8);
+    return eight;
+}
+
 static inline uint32_t weir_keys_place(uint64_t head, size_t len) {
     return (uint32_t)(((head ^ (uint64_t)len << 56) * 0x9e3779b97f4a7c15u) >> 40);
 }
 
-/* The text's value, or -1. */
-static inline int32_t weir_keys_find(const struct weir_keys *keys, const char *text, size_t len) {
+static inline int32_t weir_keys_find_head(const struct weir_keys *keys, uint64_t head,
+                                          const char *text, size_t len) {
     if (keys->len == 0)
         return -1;
-    uint64_t head = weir_keys_head(text, len);
     for (uint32_t i = weir_keys_place(head, len);; i++) {
         const struct weir_key *key = &keys->places[i & keys->mask];
+        if (key->head == head && key->len == len && key->text &&
+            (len <= 8 || (key->tail == weir_keys_eight(text + len - 8) &&
+                          (len <= 16 || memcmp(key->text + 8, text + 8, len - 16) == 0))))
+            return key->value;
         if (!key->text)
             return -1;
-        if (key->head == head && key->len == len &&
-            (len <= 8 || memcmp(key->text + 8, text + 8, len - 8) == 0))
-            return key->value;
     }
+}
+
+/* The text's value, or -1. */
+static inline int32_t weir_keys_find(const struct weir_keys *keys, const char *text, size_t len) {
+    return weir_keys_find_head(keys, weir_keys_head(text, len), text, len);
+}
+
+/* The same where eight bytes can be read from the text's start, however short it is. */
+static inline int32_t weir_keys_find_padded(const struct weir_keys *keys, const char *text,
+                                            size_t len) {
+    uint64_t head = weir_keys_eight(text);
+    if (len < 8)
+        head &= ((uint64_t)1 << (8 * len)) - 1;
+    return weir_keys_find_head(keys, head, text, len);
 }
 
 #endif

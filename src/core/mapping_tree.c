@@ -21,15 +21,6 @@ static int new_node(struct weir_mapping *mapping) {
     return (int)mapping->nodes_len++;
 }
 
-static int append(uint16_t **list, uint32_t len, int node) {
-    uint16_t *grown = realloc(*list, (len + 1) * sizeof(**list));
-    if (!grown)
-        return -1;
-    grown[len] = (uint16_t)node;
-    *list = grown;
-    return 0;
-}
-
 static void note_length(struct weir_mapping *mapping, uint32_t len) {
     if (len > mapping->key_max)
         mapping->key_max = len;
@@ -39,7 +30,7 @@ static int key_child(struct weir_mapping *mapping, int parent, const struct weir
                      struct weir_err *err) {
     int32_t known = weir_keys_find(&mapping->nodes[parent].keys, segment->text, segment->text_len);
     if (known >= 0)
-        return mapping->nodes[parent].children[known];
+        return known;
     if (mapping->nodes[parent].children_len == WEIR_CHILDREN_MAX)
         return weir_err_set(err, WEIR_ERR_INPUT,
                             "the fields and dimensions read more than %d keys of one object; "
@@ -49,10 +40,9 @@ static int key_child(struct weir_mapping *mapping, int parent, const struct weir
     if (child < 0)
         return out_of_memory(err);
     struct weir_node *node = &mapping->nodes[parent];
-    if (append(&node->children, node->children_len, child) != 0 ||
-        weir_keys_add(&node->keys, segment->text, segment->text_len, (int32_t)node->children_len))
+    if (weir_keys_add(&node->keys, segment->text, segment->text_len, child) != 0)
         return out_of_memory(err);
-    node->children_len++;
+    mapping->nodes[child].bit = (uint8_t)node->children_len++;
     note_length(mapping, segment->text_len);
     return child;
 }
@@ -66,24 +56,49 @@ static int mixed(const struct weir_segment *segment, struct weir_err *err) {
                         what);
 }
 
+/* The item's node, -1 when it is new, -2 when the list is read in another way. */
+static int known_item(const struct weir_node *node, const struct weir_segment *segment) {
+    bool selects = segment->kind == WEIR_SEGMENT_SELECT;
+    if (node->items_len == 0)
+        return -1;
+    if (selects != (node->select.len > 0) ||
+        (selects && weir_keys_find(&node->select, segment->text, segment->text_len) < 0))
+        return -2;
+    if (selects)
+        return weir_keys_find(&node->picks, segment->value, segment->value_len);
+    for (uint32_t i = 0; i < node->items_len; i++)
+        if (node->indexes[i] == segment->index)
+            return node->items[i];
+    return -1;
+}
+
+static int add_item(struct weir_node *node, const struct weir_segment *segment, int child) {
+    uint16_t *items = realloc(node->items, (node->items_len + 1) * sizeof(*items));
+    if (!items)
+        return -1;
+    node->items = items;
+    uint32_t *indexes = realloc(node->indexes, (node->items_len + 1) * sizeof(*indexes));
+    if (!indexes)
+        return -1;
+    node->indexes = indexes;
+    items[node->items_len] = (uint16_t)child;
+    indexes[node->items_len++] = segment->index;
+    if (segment->kind == WEIR_SEGMENT_INDEX)
+        return 0;
+    return weir_keys_add(&node->select, segment->text, segment->text_len, 0) ||
+                   weir_keys_add(&node->picks, segment->value, segment->value_len, child)
+               ? -1
+               : 0;
+}
+
 static int item_child(struct weir_mapping *mapping, int parent, const struct weir_segment *segment,
                       struct weir_err *err) {
-    struct weir_node *node = &mapping->nodes[parent];
-    bool selects = segment->kind == WEIR_SEGMENT_SELECT;
-    if (node->items_len > 0) {
-        if (selects != (node->select != NULL) || (selects && strcmp(node->select, segment->text)))
-            return mixed(segment, err);
-        if (selects) {
-            int32_t known = weir_keys_find(&node->picks, segment->value, segment->value_len);
-            if (known >= 0)
-                return node->items[known];
-        } else {
-            for (uint32_t i = 0; i < node->items_len; i++)
-                if (node->indexes[i] == segment->index)
-                    return node->items[i];
-        }
-    }
-    if (node->items_len == WEIR_CHILDREN_MAX)
+    int known = known_item(&mapping->nodes[parent], segment);
+    if (known == -2)
+        return mixed(segment, err);
+    if (known >= 0)
+        return known;
+    if (mapping->nodes[parent].items_len == WEIR_CHILDREN_MAX)
         return weir_err_set(err, WEIR_ERR_INPUT,
                             "more than %d elements of one list are read; map "
                             "fewer of them",
@@ -91,26 +106,11 @@ static int item_child(struct weir_mapping *mapping, int parent, const struct wei
     int child = new_node(mapping);
     if (child < 0)
         return out_of_memory(err);
-    node = &mapping->nodes[parent];
-    if (append(&node->items, node->items_len, child) != 0)
+    mapping->nodes[child].bit = (uint8_t)mapping->nodes[parent].items_len;
+    if (add_item(&mapping->nodes[parent], segment, child) != 0)
         return out_of_memory(err);
-    if (selects) {
-        if (!node->select && !(node->select = strdup(segment->text)))
-            return out_of_memory(err);
-        node->select_len = segment->text_len;
-        if (weir_keys_add(&node->picks, segment->value, segment->value_len,
-                          (int32_t)node->items_len))
-            return out_of_memory(err);
-        note_length(mapping, segment->text_len);
-        note_length(mapping, segment->value_len);
-    } else {
-        uint32_t *indexes = realloc(node->indexes, (node->items_len + 1) * sizeof(*indexes));
-        if (!indexes)
-            return out_of_memory(err);
-        indexes[node->items_len] = segment->index;
-        node->indexes = indexes;
-    }
-    node->items_len++;
+    note_length(mapping, segment->text_len);
+    note_length(mapping, segment->value_len);
     return child;
 }
 
@@ -164,9 +164,8 @@ void weir_mapping_free_nodes(struct weir_mapping *mapping) {
     for (uint32_t i = 0; i < mapping->nodes_len; i++) {
         struct weir_node *node = &mapping->nodes[i];
         weir_keys_free(&node->keys);
+        weir_keys_free(&node->select);
         weir_keys_free(&node->picks);
-        free(node->select);
-        free(node->children);
         free(node->items);
         free(node->indexes);
     }

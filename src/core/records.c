@@ -73,7 +73,8 @@ static void get_progress(struct weir_reader *in, struct weir_session *session, i
     session->last_ms = (uint64_t)back_ms & TIME_MASK;
     session->events = weir_reader_varint(in) & 0xffff;
     unsigned state = (unsigned)weir_reader_varint(in) & WEIR_SESSION_STATE_FLAGS;
-    session->flags = (session->flags & ~(unsigned)WEIR_SESSION_STATE_FLAGS & 0xffff) | state;
+    unsigned kept = session->flags & ~(unsigned)WEIR_SESSION_STATE_FLAGS;
+    session->flags = (kept | state) & 0xffff;
 }
 
 static int get_orders(struct weir_partition *p, struct weir_reader *in,

@@ -90,9 +90,7 @@ static void settle(struct weir_partition *p, const struct weir_session *session,
     count(&counts, WEIR_C_S_REVENUE, micros);
     count(&counts, WEIR_C_EVICTED, evicted);
     struct weir_cells *cells = book(p, &counts, end_ms);
-    uint32_t bin = weir_sketch_bin(duration_ms);
-    for (uint32_t s = 0; s < counts.segments_len; s++)
-        weir_cells_add_bin(cells, counts.segments[s], bin);
+    weir_cells_add_bin(cells, 0, weir_sketch_bin(duration_ms));
     if (abandoned && session->visitor && p->plan->recovery_ms > 0)
         weir_visitors_abandoned(&p->visitors, session->visitor, end_ms, weir_partition_floor_ms(p));
 }
@@ -134,11 +132,11 @@ static int64_t extend(struct weir_session *session, int64_t time_ms) {
     int64_t grown = 0;
     if (time < session->start_ms) {
         grown = (int64_t)(session->start_ms - time);
-        session->start_ms = time;
+        session->start_ms = time & TIME_MASK;
         session->flags |= WEIR_WHOLE;
     } else if (time > session->last_ms) {
         grown = (int64_t)(time - session->last_ms);
-        session->last_ms = time;
+        session->last_ms = time & TIME_MASK;
     }
     if (session->events < EVENTS_MAX)
         session->events++;

@@ -6,9 +6,19 @@
 double weir_traffic_exp(double x) {
     double k = floor(x * 1.4426950408889634 + 0.5);
     double r = (x - k * 0.693147180369123816490) - k * 1.90821492927058770002e-10;
-    double sum = 1.0;
-    for (int n = 12; n > 0; n--)
-        sum = 1.0 + sum * r / n;
+    double sum = 1.0 / 479001600; /* 1/12! down to 1/0!: |r| <= 0.35 */
+    sum = sum * r + 1.0 / 39916800;
+    sum = sum * r + 1.0 / 3628800;
+    sum = sum * r + 1.0 / 362880;
+    sum = sum * r + 1.0 / 40320;
+    sum = sum * r + 1.0 / 5040;
+    sum = sum * r + 1.0 / 720;
+    sum = sum * r + 1.0 / 120;
+    sum = sum * r + 1.0 / 24;
+    sum = sum * r + 1.0 / 6;
+    sum = sum * r + 0.5;
+    sum = sum * r + 1.0;
+    sum = sum * r + 1.0;
     uint64_t bits = (uint64_t)((int64_t)k + 1023) << 52;
     double scale;
     memcpy(&scale, &bits, sizeof scale);
@@ -26,9 +36,16 @@ double weir_traffic_log(double x) {
         m *= 0.5;
         exponent++;
     }
-    double s = (m - 1.0) / (m + 1.0), square = s * s, sum = 0.0;
-    for (int n = 17; n > 0; n -= 2)
-        sum = sum * square + 1.0 / n;
+    double s = (m - 1.0) / (m + 1.0), square = s * s; /* |s| <= 0.172 */
+    double sum = 1.0 / 17;
+    sum = sum * square + 1.0 / 15;
+    sum = sum * square + 1.0 / 13;
+    sum = sum * square + 1.0 / 11;
+    sum = sum * square + 1.0 / 9;
+    sum = sum * square + 1.0 / 7;
+    sum = sum * square + 1.0 / 5;
+    sum = sum * square + 1.0 / 3;
+    sum = sum * square + 1.0;
     return 2.0 * s * sum + exponent * 0.6931471805599453;
 }
 

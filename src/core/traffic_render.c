@@ -146,26 +146,23 @@ static char *put_url(char *at, const struct weir_traffic_session *session, const
 
 static char *put_context(char *at, const struct weir_traffic_session *session, uint64_t person) {
     const struct weir_traffic_parameters *p = weir_traffic_parameters();
-    const struct weir_traffic_trait *device = &p->traits[0][session->segment[0]];
     const struct weir_traffic_trait *channel =
         &p->traits[WEIR_TRAFFIC_CHANNEL][session->segment[WEIR_TRAFFIC_CHANNEL]];
     const struct weir_traffic_trait *country =
         &p->traits[WEIR_TRAFFIC_COUNTRY][session->segment[WEIR_TRAFFIC_COUNTRY]];
-    at = put(at, ",\"referrer\":\"");
-    if (session->events <= 1)
+    if (session->step <= WEIR_STEP_LANDING && channel->text[0]) {
+        at = put(at, ",\"referrer\":\"");
         at = put_bytes(at, channel->text, strlen(channel->text));
-    else
-        at = put(at, "https://shop.example/");
+        *at++ = '"';
+    }
     /* the addresses that are kept for documentation: RFC 5737 */
     static const char *const nets[] = {"192.0.2.", "198.51.100.", "203.0.113."};
     const char *net = nets[(person >> 8) % 3];
-    at = put(at, "\",\"ip\":\"");
+    at = put(at, ",\"ip\":\"");
     at = put_bytes(at, net, strlen(net));
     at = put_number(at, person % 254 + 1);
     at = put(at, "\",\"language\":\"");
     at = put_bytes(at, country->text, strlen(country->text));
-    at = put(at, "\",\"viewport\":\"");
-    at = put_bytes(at, device->text, strlen(device->text));
     at = put(at, "\",\"user_agent\":\"");
     const char *agent = p->agents[session->agent].text;
     at = put_bytes(at, agent, strlen(agent));

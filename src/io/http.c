@@ -3,10 +3,11 @@
 #include <microhttpd.h>
 #include <pthread.h>
 #include <signal.h>
-#include <stdatomic.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "io/http_listen.h"
@@ -15,7 +16,8 @@
 #define CONNECTIONS_MAX 64
 #define CONNECTION_MEMORY ((size_t)16 * 1024) /* half of it is the request's */
 #define DEADLINE_US 10000000
-#define TURN_MS 100 /* how late a stop or a deadline may be seen */
+#define DRAIN_US 1000000 /* what a stop gives answers that are on their way out */
+#define WATCH_MS 250     /* how late a deadline may be seen */
 #define REQUEST_BODY_MAX ((size_t)64 * 1024)
 #define REQUEST_BODY_CUT ((size_t)1024 * 1024) /* behind it nobody waits for the 413 */
 #define RESPONSE_MAX ((size_t)16 * 1024 * 1024)
@@ -24,22 +26,39 @@
 struct slot {
     int fd; /* -1: free */
     int64_t since_us;
+    bool answering; /* a handler's answer is being made or on its way out */
 };
 
 struct weir_http {
-    struct MHD_Daemon *daemon;
+    struct MHD_Daemon *daemon; /* polls in a thread of its own */
     weir_http_handler *handler;
     void *context;
     int port;
-    pthread_t thread;
-    atomic_bool stop;
-    struct slot slots[CONNECTIONS_MAX];
+    pthread_t watcher; /* of the deadlines */
+    pthread_mutex_t lock;
+    pthread_cond_t changed;
+    bool stop;                          /* under the lock, as the slots are */
+    struct slot slots[CONNECTIONS_MAX]; /* a slot's fd is open while it stands there */
 };
 
 /* One request on its way in. */
 struct exchange {
     size_t body;
 };
+
+static void mark(struct weir_http *http, struct MHD_Connection *connection, bool answering) {
+    const union MHD_ConnectionInfo *info =
+        MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
+    struct slot *slot = info ? info->socket_context : NULL;
+    if (!slot)
+        return;
+    pthread_mutex_lock(&http->lock);
+    slot->answering = answering;
+    if (!answering)
+        slot->since_us = weir_clock_monotonic_us();
+    pthread_cond_signal(&http->changed);
+    pthread_mutex_unlock(&http->lock);
+}
 
 static const char *query(const struct weir_request *request, const char *name) {
     return MHD_lookup_connection_value(request->internal, MHD_GET_ARGUMENT_KIND, name);
@@ -77,6 +96,7 @@ static enum MHD_Result serve(struct weir_http *http, struct MHD_Connection *conn
         .method = method, .path = path, .query = query, .internal = connection};
     struct weir_response response = {.status = 200, .content_type = "application/json"};
     weir_buf_init(&response.body, RESPONSE_MAX);
+    mark(http, connection, true);
     http->handler(http->context, &request, &response);
     if (response.body.failed) {
         weir_buf_close(&response.body);
@@ -118,42 +138,38 @@ static enum MHD_Result on_request(void *context, struct MHD_Connection *connecti
     return serve(http, connection, path, method);
 }
 
-static struct slot *slot_of(struct MHD_Connection *connection) {
-    const union MHD_ConnectionInfo *info =
-        MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
-    return info ? info->socket_context : NULL;
-}
-
 static void on_completed(void *context, struct MHD_Connection *connection, void **state,
                          enum MHD_RequestTerminationCode code) {
-    struct slot *slot = slot_of(connection);
-    (void)context;
     (void)code;
-    if (slot)
-        slot->since_us = weir_clock_monotonic_us();
+    mark(context, connection, false);
     free(*state);
     *state = NULL;
+}
+
+static struct slot *take_slot(struct weir_http *http, int fd) {
+    for (size_t i = 0; i < CONNECTIONS_MAX; i++) {
+        if (http->slots[i].fd >= 0)
+            continue;
+        http->slots[i] = (struct slot){.fd = fd, .since_us = weir_clock_monotonic_us()};
+        return &http->slots[i];
+    }
+    return NULL; /* libmicrohttpd keeps to the limit: never */
 }
 
 static void on_connection(void *context, struct MHD_Connection *connection, void **socket_context,
                           enum MHD_ConnectionNotificationCode code) {
     struct weir_http *http = context;
-    if (code == MHD_CONNECTION_NOTIFY_CLOSED) {
-        struct slot *slot = *socket_context;
-        if (slot)
-            slot->fd = -1;
-        return;
-    }
     const union MHD_ConnectionInfo *info =
         MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
-    for (size_t i = 0; info && i < CONNECTIONS_MAX; i++) {
-        struct slot *slot = &http->slots[i];
-        if (slot->fd >= 0)
-            continue;
-        *slot = (struct slot){.fd = info->connect_fd, .since_us = weir_clock_monotonic_us()};
-        *socket_context = slot;
-        return;
+    pthread_mutex_lock(&http->lock);
+    if (code == MHD_CONNECTION_NOTIFY_STARTED) {
+        *socket_context = info ? take_slot(http, info->connect_fd) : NULL;
+    } else if (*socket_context) {
+        struct slot *slot = *socket_context;
+        *slot = (struct slot){.fd = -1}; /* before the descriptor is closed */
+        pthread_cond_signal(&http->changed);
     }
+    pthread_mutex_unlock(&http->lock);
 }
 
 /* What libmicrohttpd would tell about its clients is theirs, not ours. */
@@ -163,36 +179,91 @@ static void silent(void *context, const char *format, va_list args) {
     (void)args;
 }
 
-static void *run(void *context) {
-    struct weir_http *http = context;
-    while (!atomic_load(&http->stop)) {
-        MHD_run_wait(http->daemon, TURN_MS);
-        int64_t now_us = weir_clock_monotonic_us();
-        for (size_t i = 0; i < CONNECTIONS_MAX; i++) {
-            struct slot *slot = &http->slots[i];
-            if (slot->fd < 0 || now_us - slot->since_us < DEADLINE_US)
-                continue;
-            shutdown(slot->fd, SHUT_RDWR); /* libmicrohttpd sees the end and closes it */
-            slot->since_us = now_us;
-        }
+static void end_overdue(struct weir_http *http) {
+    int64_t now_us = weir_clock_monotonic_us();
+    for (size_t i = 0; i < CONNECTIONS_MAX; i++) {
+        struct slot *slot = &http->slots[i];
+        if (slot->fd < 0 || now_us - slot->since_us < DEADLINE_US)
+            continue;
+        shutdown(slot->fd, SHUT_RDWR); /* libmicrohttpd sees the end and closes it */
+        slot->since_us = now_us;
     }
+}
+
+static bool is_answering(const struct weir_http *http) {
+    for (size_t i = 0; i < CONNECTIONS_MAX; i++)
+        if (http->slots[i].fd >= 0 && http->slots[i].answering)
+            return true;
+    return false;
+}
+
+/* Waits for a change, WATCH_MS at most. */
+static void wait_for_change(struct weir_http *http) {
+    int64_t until_us = weir_clock_monotonic_us() + WATCH_MS * 1000;
+    struct timespec until = {.tv_sec = until_us / 1000000, .tv_nsec = until_us % 1000000 * 1000};
+    pthread_cond_timedwait(&http->changed, &http->lock, &until);
+}
+
+static void *watch(void *context) {
+    struct weir_http *http = context;
+    pthread_mutex_lock(&http->lock);
+    while (!http->stop) {
+        end_overdue(http);
+        wait_for_change(http);
+    }
+    int64_t until_us = weir_clock_monotonic_us() + DRAIN_US;
+    while (is_answering(http) && weir_clock_monotonic_us() < until_us)
+        wait_for_change(http);
+    pthread_mutex_unlock(&http->lock);
     return NULL;
 }
 
-/* The thread takes no signals: they are the main thread's. */
-static int start_thread(struct weir_http *http) {
+/* Poll and not epoll: by epoll, 0.9.75 does not see a client go in the middle of its headers. */
+static int start_daemon(struct weir_http *http, const char *listen, struct weir_err *err) {
+    int fd = weir_http_listen(listen, &http->port, err);
+    if (fd < 0)
+        return fd;
+    http->daemon = MHD_start_daemon(
+        MHD_USE_POLL_INTERNAL_THREAD | MHD_USE_ITC | MHD_USE_ERROR_LOG, 0, NULL, NULL, on_request,
+        http, MHD_OPTION_EXTERNAL_LOGGER, silent, NULL, MHD_OPTION_LISTEN_SOCKET, fd,
+        MHD_OPTION_CONNECTION_LIMIT, (unsigned)CONNECTIONS_MAX, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
+        CONNECTION_MEMORY, MHD_OPTION_NOTIFY_COMPLETED, on_completed, http,
+        MHD_OPTION_NOTIFY_CONNECTION, on_connection, http, MHD_OPTION_STRICT_FOR_CLIENT, 1,
+        MHD_OPTION_END);
+    if (http->daemon)
+        return 0;
+    close(fd);
+    return weir_err_set(err, WEIR_ERR_UNREACHABLE,
+                        "the HTTP server on %.200s cannot start; check the limits of open files "
+                        "and of threads",
+                        listen);
+}
+
+/* Both threads take no signals: they are the main thread's. */
+static int start(struct weir_http *http, const char *listen, struct weir_err *err) {
     sigset_t all, before;
     sigfillset(&all);
     pthread_sigmask(SIG_BLOCK, &all, &before);
-    int rc = pthread_create(&http->thread, NULL, run, http);
+    int rc = start_daemon(http, listen, err);
+    if (rc == 0 && pthread_create(&http->watcher, NULL, watch, http) != 0) {
+        MHD_stop_daemon(http->daemon);
+        rc = weir_err_set(err, WEIR_ERR_UNREACHABLE,
+                          "the HTTP server's thread cannot start; check the limit of threads");
+    }
     pthread_sigmask(SIG_SETMASK, &before, NULL);
     return rc;
 }
 
+static void release(struct weir_http *http) {
+    pthread_cond_destroy(&http->changed);
+    pthread_mutex_destroy(&http->lock);
+    free(http);
+}
+
 int weir_http_new(struct weir_http **out, const char *listen, weir_http_handler *handler,
                   void *context, struct weir_err *err) {
+    pthread_condattr_t monotonic;
     struct weir_http *http = calloc(1, sizeof *http);
-    int fd = -1, rc = 0;
     *out = NULL;
     if (!http)
         return weir_err_set(err, WEIR_ERR_UNREACHABLE, "no memory for the HTTP server");
@@ -200,36 +271,18 @@ int weir_http_new(struct weir_http **out, const char *listen, weir_http_handler 
     http->context = context;
     for (size_t i = 0; i < CONNECTIONS_MAX; i++)
         http->slots[i].fd = -1;
-    fd = weir_http_listen(listen, &http->port, err);
-    if (fd < 0) {
-        rc = fd;
-        goto failed;
-    }
-    http->daemon = MHD_start_daemon(
-        MHD_USE_EPOLL | MHD_USE_ERROR_LOG, 0, NULL, NULL, on_request, http,
-        MHD_OPTION_EXTERNAL_LOGGER, silent, NULL, MHD_OPTION_LISTEN_SOCKET, fd,
-        MHD_OPTION_CONNECTION_LIMIT, (unsigned)CONNECTIONS_MAX, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
-        CONNECTION_MEMORY, MHD_OPTION_NOTIFY_COMPLETED, on_completed, NULL,
-        MHD_OPTION_NOTIFY_CONNECTION, on_connection, http, MHD_OPTION_STRICT_FOR_CLIENT, 1,
-        MHD_OPTION_SIGPIPE_HANDLED_BY_APP, 1, MHD_OPTION_END);
-    if (!http->daemon) {
-        close(fd);
-        rc = weir_err_set(err, WEIR_ERR_UNREACHABLE,
-                          "the HTTP server on %.200s cannot start; check the limit of open files",
-                          listen);
-        goto failed;
-    }
-    if (start_thread(http) != 0) {
-        MHD_stop_daemon(http->daemon);
-        rc = weir_err_set(err, WEIR_ERR_UNREACHABLE,
-                          "the HTTP server's thread cannot start; check the limit of processes");
-        goto failed;
+    pthread_mutex_init(&http->lock, NULL);
+    pthread_condattr_init(&monotonic);
+    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+    pthread_cond_init(&http->changed, &monotonic);
+    pthread_condattr_destroy(&monotonic);
+    int rc = start(http, listen, err);
+    if (rc != 0) {
+        release(http);
+        return rc;
     }
     *out = http;
     return 0;
-failed:
-    free(http);
-    return rc;
 }
 
 int weir_http_port(const struct weir_http *http) {
@@ -239,8 +292,14 @@ int weir_http_port(const struct weir_http *http) {
 void weir_http_free(struct weir_http *http) {
     if (!http)
         return;
-    atomic_store(&http->stop, true);
-    pthread_join(http->thread, NULL);
+    int fd = MHD_quiesce_daemon(http->daemon); /* nobody new; ours to close, after the stop */
+    pthread_mutex_lock(&http->lock);
+    http->stop = true;
+    pthread_cond_signal(&http->changed);
+    pthread_mutex_unlock(&http->lock);
+    pthread_join(http->watcher, NULL);
     MHD_stop_daemon(http->daemon);
-    free(http);
+    if (fd >= 0)
+        close(fd);
+    release(http);
 }

@@ -32,8 +32,8 @@ static int parse(struct address *address, const char *listen, struct weir_err *e
     if (host[0] == '[' && host_end[-1] == ']') {
         host++;
         host_end--;
-    } else if (memchr(host, ':', (size_t)(host_end - host))) {
-        return refuse(listen, err); /* a v6 address without its brackets */
+    } else if (strcspn(host, ":[]") < (size_t)(host_end - host)) {
+        return refuse(listen, err); /* such as a v6 address without its brackets */
     }
     size_t host_len = (size_t)(host_end - host), port_len = strlen(colon + 1);
     if (host_end <= host || host_len >= sizeof address->host || port_len == 0 || port_len > 5 ||

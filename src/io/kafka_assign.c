@@ -4,6 +4,8 @@
 #include "io/kafka_internal.h"
 #include "weir/log.h"
 
+#define ASSIGN_TURNS 4 /* two are needed */
+
 int32_t weir_consumer_topic_index(const struct weir_consumer *consumer, const char *name) {
     for (size_t i = 0; i < consumer->topics_len; i++)
         if (strcmp(consumer->topics[i].name, name) == 0)
@@ -41,6 +43,20 @@ static void forget_all(struct weir_consumer *consumer) {
             consumer->topics[t].slots[p] = (struct weir_slot){.next = -1};
 }
 
+/* An assignment stops fetchers by messages to librdkafka's own main thread, and another one before
+ * they have arrived would stop them twice and abort the process (issue 5573, in every release up
+ * to 2.15). So take turns with that thread: the stop, then its reply, are behind us afterwards. */
+static rd_kafka_resp_err_t assign(struct weir_consumer *consumer,
+                                  const rd_kafka_topic_partition_list_t *list) {
+    rd_kafka_resp_err_t code = rd_kafka_assign(consumer->rk, list);
+    for (int turn = 0; turn < ASSIGN_TURNS; turn++) {
+        rd_kafka_topic_partition_list_t *now = NULL;
+        if (rd_kafka_assignment(consumer->rk, &now) == RD_KAFKA_RESP_ERR_NO_ERROR)
+            rd_kafka_topic_partition_list_destroy(now);
+    }
+    return code;
+}
+
 /* Assigns what the table says, or nothing while paused: an empty assignment (not NULL, which
  * would answer a revocation that the caller has not seen) keeps the membership, stops fetching,
  * and lets go of what is prefetched. Every assignment outdates what was queued before it. */
@@ -54,7 +70,7 @@ static int assign_table(struct weir_consumer *consumer, struct weir_err *err) {
                     topic->slots[p].next;
     }
     consumer->fatal.code = 0; /* what is still true comes again */
-    rd_kafka_resp_err_t code = rd_kafka_assign(consumer->rk, list);
+    rd_kafka_resp_err_t code = assign(consumer, list);
     rd_kafka_topic_partition_list_destroy(list);
     if (code == RD_KAFKA_RESP_ERR_NO_ERROR)
         return 0;
@@ -109,7 +125,7 @@ static void give_up(struct weir_consumer *consumer, const rd_kafka_topic_partiti
         consumer->rebalance.revoked(consumer->rebalance.context, partitions, len, lost);
     free(partitions);
     forget_all(consumer);
-    rd_kafka_assign(consumer->rk, NULL);
+    assign(consumer, NULL);
 }
 
 void weir_consumer_settle(struct weir_consumer *consumer) {
@@ -122,7 +138,7 @@ void weir_consumer_settle(struct weir_consumer *consumer) {
     else if (now.event != RD_KAFKA_RESP_ERR_NO_ERROR) {
         weir_consumer_count_error(consumer, "a rebalance failed", rd_kafka_err2str(now.event));
         forget_all(consumer);
-        rd_kafka_assign(consumer->rk, NULL);
+        assign(consumer, NULL);
     }
     if (now.partitions)
         rd_kafka_topic_partition_list_destroy(now.partitions);

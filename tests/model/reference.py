@@ -72,7 +72,7 @@ class Event:
 @dataclass
 class Session:
     key: tuple  # ("session", id), or ("visitor", id) where there is no session id
-    visitor: str | None
+    visitor: str | None  # of the event that started it
     segments: list  # "total", and per dimension "<dimension>=<value>"
     start: int
     last: int
@@ -116,8 +116,7 @@ class Partition:
             self.rejected[reason] += 1
             return reason
         self.newest = event.time if self.newest is None else max(self.newest, event.time)
-        self.raise_watermark(self.newest - self.plan.out_of_orderness)
-        self.close_what_has_ended()
+        self.time_passes(self.newest - self.plan.out_of_orderness)
         if self.plan.bot_user_agents and is_bot(event.user_agent):
             self.write(event.time, [TOTAL], "bot_events", 1)
         else:
@@ -126,10 +125,8 @@ class Partition:
 
     def tick(self, watermark):
         """The partition was idle: time passes without an event."""
-        if self.watermark is not None and watermark < self.watermark:
-            return
-        self.raise_watermark(watermark)
-        self.close_what_has_ended()
+        if self.watermark is not None:  # before any event there is nothing that could end
+            self.time_passes(watermark)
 
     def finish(self):
         """The end of all input: every session ends at its own end."""
@@ -149,12 +146,16 @@ class Partition:
             return "late"
         return "ok"
 
-    def raise_watermark(self, time):
-        self.watermark = time if self.watermark is None else max(self.watermark, time)
+    def time_passes(self, watermark):
+        """Raises the watermark, and closes sessions whenever it has reached another second."""
+        before = self.now()
+        self.watermark = max(self.watermark, watermark) if self.watermark else watermark
+        if self.now() != before:
+            self.close_what_has_ended()
 
     def now(self):
         """Sessions are closed by whole seconds."""
-        return self.watermark // SECOND * SECOND
+        return self.watermark and self.watermark // SECOND * SECOND
 
     # ---- sessions begin and end ---------------------------------------------------------------
 
@@ -212,8 +213,7 @@ class Partition:
             for session in list(self.sessions.values()):
                 if self.end_second_of(session) == next_second:
                     end = max(session.last, self.now())
-                    self.write(end, session.segments, "evicted", 1)
-                    self.close(session, end)
+                    self.close(session, end, evicted=True)
 
     def end_second_of(self, session):
         return -(-self.end_of(session) // SECOND)  # rounded up
@@ -235,15 +235,14 @@ class Partition:
         length_before = session.last - session.start
         session.start = min(session.start, time)
         session.last = max(session.last, time)
-        session.visitor = session.visitor or event.visitor
         session.events += 1
         session.page_views += type_ == "page_view"
 
         if not session.bot and session.events > plan.bot_events_max:
             session.bot = True
-            write("bot_sessions")
+            self.write(time, [TOTAL], "bot_sessions", 1)
         if session.bot:
-            write("bot_events")
+            self.write(time, [TOTAL], "bot_events", 1)
             return
 
         if starts:
@@ -320,11 +319,11 @@ class Partition:
 
     # ---- what a session's end counts, in the bucket of the end ----------------------------------
 
-    def close(self, session, end):
+    def close(self, session, end, evicted=False):
         del self.sessions[session.key]
-        self.settle(session, end)
+        self.settle(session, end, evicted)
 
-    def settle(self, session, end):
+    def settle(self, session, end, evicted=False):
         if session.bot:
             return
 
@@ -342,6 +341,7 @@ class Partition:
         write("s_orders", session.orders)
         write("s_revenue", session.revenue)
         write(f"bin{sketch_bin(duration)}")
+        write("evicted", evicted)
         if abandoned and session.visitor and self.plan.recovery:
             known = self.abandoned.get(session.visitor, end)
             self.abandoned[session.visitor] = max(known, end)

@@ -1,0 +1,133 @@
+/*
+ * bench_decode: ns that one event costs.
+ *
+ *     bench_decode [preset FILE]     an event of weir's own with 8 fields and 4 dimensions, then
+ *                                    the records of the file (one a line)
+ *
+ * CPU time, the best of several rounds: a shared machine only ever adds to it.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "weir/decode.h"
+
+#define ROUNDS 9
+#define EVENTS 200000
+#define COPIES 64
+
+static double now_ns(void) {
+    struct timespec now;
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+    return (double)now.tv_sec * 1e9 + (double)now.tv_nsec;
+}
+
+struct records {
+    char **bytes;
+    size_t *lens, len;
+};
+
+static void measure(const char *what, const struct weir_mapping_options *options,
+                    const struct records *records) {
+    struct weir_mapping *mapping;
+    struct weir_err err = {0};
+    if (weir_mapping_new(&mapping, options, &err) != 0) {
+        fprintf(stderr, "%s\n", err.text);
+        exit(1);
+    }
+    struct weir_decoder *decoder = weir_decoder_new(mapping);
+    struct weir_decoded out;
+    double best_ns = 1e18;
+    size_t events = 0, bad = 0, bytes = 0, count = EVENTS / records->len * records->len;
+    count = count ? count : records->len;
+    for (int round = 0; decoder && round < ROUNDS; round++) {
+        events = bad = bytes = 0;
+        double start_ns = now_ns();
+        for (size_t i = 0, at = 0; i < count; i++, at = at + 1 == records->len ? 0 : at + 1) {
+            weir_decode(decoder, records->bytes[at], records->lens[at], &out);
+            bytes += records->lens[at];
+            events += out.len;
+            for (size_t j = 0; j < out.len; j++)
+                bad += out.events[j].reason != WEIR_OK;
+        }
+        double took_ns = now_ns() - start_ns;
+        best_ns = took_ns < best_ns ? took_ns : best_ns;
+    }
+    printf("decode %s: %.1f ns/event, %.2f GB/s, %.0f bytes/record, %zu events, %zu bad\n", what,
+           best_ns / (double)(events ? events : 1), (double)bytes / best_ns,
+           (double)bytes / (double)count, events, bad);
+    weir_decoder_free(decoder);
+    weir_mapping_free(mapping);
+}
+
+static void add(struct records *records, const char *bytes, size_t len) {
+    records->bytes = realloc(records->bytes, (records->len + 1) * sizeof(*records->bytes));
+    records->lens = realloc(records->lens, (records->len + 1) * sizeof(*records->lens));
+    if (!records->bytes || !records->lens)
+        exit(1);
+    char *copy = malloc(len + 1);
+    if (!copy)
+        exit(1);
+    memcpy(copy, bytes, len);
+    records->bytes[records->len] = copy;
+    records->lens[records->len++] = len;
+}
+
+static void clear(struct records *records) {
+    for (size_t i = 0; i < records->len; i++)
+        free(records->bytes[i]);
+    free(records->bytes);
+    free(records->lens);
+    *records = (struct records){0};
+}
+
+static void own_event(struct records *records) {
+    static const char *const types[] = {"page_view", "add_to_cart", "purchase", "interaction"};
+    char text[600];
+    for (int i = 0; i < COPIES; i++) {
+        int len = snprintf(
+            text, sizeof(text),
+            "{\"type\":\"%s\",\"time\":%lld,\"session\":\"s-%08x-%04x-4c1e-9a52-%012x\","
+            "\"visitor\":\"v-%012x\",\"event_id\":\"e-%016x\",\"order_id\":\"o-%08d\","
+            "\"value\":%d.%02d,\"currency\":\"EUR\","
+            "\"device\":\"mobile\",\"country\":\"DE\",\"channel\":\"paid_search\","
+            "\"category\":\"shoes.running\",\"page\":{\"url\":\"https://shop.example/p/%06d\","
+            "\"title\":\"Running shoe, light and fast\",\"referrer\":\"https://search.example/\"},"
+            "\"app\":{\"name\":\"web\",\"version\":\"4.18.2\"},\"ab\":[12,88,%d],\"ok\":true}",
+            types[i % 4], 1700000000000LL + i * 137, (unsigned)i * 2654435761u, i & 0xffff, i,
+            i * 7919, i * 104729, i * 31, i % 300, i % 100, i * 977, i);
+        add(records, text, (size_t)len);
+    }
+}
+
+int main(int argc, char **argv) {
+    const struct weir_name_pair dimensions[] = {{"device", "device"},
+                                                {"country", "country"},
+                                                {"channel", "channel"},
+                                                {"category", "category"}};
+    struct weir_mapping_options options = {
+        .preset = "weir", .dimensions = dimensions, .dimensions_len = 4, .currency_to = "EUR"};
+    struct records records = {0};
+    own_event(&records);
+    measure("weir, 8 fields and 4 dimensions", &options, &records);
+    clear(&records);
+    if (argc != 3)
+        return 0;
+    FILE *file = fopen(argv[2], "rb");
+    if (!file) {
+        fprintf(stderr, "cannot read %s\n", argv[2]);
+        return 1;
+    }
+    char *line = NULL;
+    size_t cap = 0;
+    for (ssize_t len; (len = getline(&line, &cap, file)) > 0;)
+        add(&records, line, (size_t)len);
+    fclose(file);
+    free(line);
+    options = (struct weir_mapping_options){.preset = argv[1]};
+    if (records.len > 0)
+        measure(argv[1], &options, &records);
+    clear(&records);
+    return 0;
+}

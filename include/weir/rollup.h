@@ -1,0 +1,64 @@
+/*
+ * rollup: the partitions' buckets added up to sliding windows.
+ *
+ * Keeps every partition's packed buckets (twice the longest window of a level back), and per
+ * window the running sums of (t - W, t] and of the window before it, (t - 2W, t - W]. A bucket that
+ * changes is subtracted as it was and added as it is, so a step costs what changed and what enters
+ * and leaves, not the window's length. Sums are integers: exact however often that is done.
+ * Core: pure, one thread. All memory is owned by the rollup.
+ *
+ * Segments are numbered here over all partitions: 0 is the total, then values of dimensions in the
+ * order of their appearance.
+ */
+#ifndef WEIR_ROLLUP_H
+#define WEIR_ROLLUP_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "weir/bucket.h"
+#include "weir/event.h"
+#include "weir/plan.h"
+
+struct weir_rollup;
+
+/* The plan is borrowed. NULL when memory is out. */
+struct weir_rollup *weir_rollup_new(const struct weir_plan *plan);
+void weir_rollup_free(struct weir_rollup *rollup);
+
+/* A new partition's number. */
+uint32_t weir_rollup_add_partition(struct weir_rollup *rollup);
+/* Its dictionary of a dimension, whole ("v:" value), before buckets that use it. 0, or -1 when the
+ * bytes are damaged. */
+int weir_rollup_values(struct weir_rollup *rollup, uint32_t partition, uint32_t dimension,
+                       const void *bytes, size_t len);
+/* Puts a bucket's new bytes in the place of its old ones; len 0 removes it. 0, or -1 when the bytes
+ * are damaged or use a value that the dictionary lacks. */
+int weir_rollup_bucket(struct weir_rollup *rollup, uint32_t partition, int level, int64_t index,
+                       const void *bytes, size_t len);
+
+/* Moves every window to the last end of its slide at or before `watermark_ms`. Never back. */
+void weir_rollup_advance(struct weir_rollup *rollup, int64_t watermark_ms);
+/* The time that a window is true of, INT64_MIN before the first advance. */
+int64_t weir_rollup_as_of(const struct weir_rollup *rollup, uint32_t window);
+
+uint32_t weir_rollup_segments(const struct weir_rollup *rollup);
+/* -1 for the total. */
+int weir_rollup_dimension(const struct weir_rollup *rollup, uint32_t segment);
+struct weir_str weir_rollup_value(const struct weir_rollup *rollup, uint32_t segment);
+
+/* WEIR_COUNTERS counters of a segment in a window, or in the window before it. */
+const int64_t *weir_rollup_cell(const struct weir_rollup *rollup, uint32_t window,
+                                uint32_t segment);
+const int64_t *weir_rollup_previous(const struct weir_rollup *rollup, uint32_t window,
+                                    uint32_t segment);
+/* WEIR_BINS of the settled durations, and the estimate of distinct visitors, of the total. */
+const int64_t *weir_rollup_durations(const struct weir_rollup *rollup, uint32_t window);
+double weir_rollup_visitors(const struct weir_rollup *rollup, uint32_t window);
+
+/* Whether the window before is complete: the data began at or before its start. */
+bool weir_rollup_has_previous(const struct weir_rollup *rollup, uint32_t window);
+size_t weir_rollup_memory(const struct weir_rollup *rollup);
+
+#endif

@@ -1,0 +1,256 @@
+/* weir demo: a shop, its Kafka and `weir run` on it, to look at; deploy/quickstart brings the
+ * Redis. */
+#include <errno.h>
+#include <inttypes.h>
+#include <limits.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+#include "commands.h"
+#include "demo.h"
+#include "weir/clock.h"
+#include "weir/kafka.h"
+
+#define OWN_TOPIC "weir-demo"
+#define PARTITIONS 4
+#define INCIDENT_AFTER_MS 25000
+#define READY_MS 20000
+#define DRAW_MS 500
+
+struct demo {
+    struct weir_demo_options options;
+    const char *brokers, *topic;
+    struct weir_mock_kafka *mock;
+    struct weir_demo_service service;
+    struct weir_demo_feed *feed;
+    struct weir_demo_view view;
+    struct weir_demo_note note;
+    int signals; /* a signalfd */
+};
+
+static const char usage[] =
+    "usage: weir demo --redis URL [--seconds N] [--brokers B [--topic T]] [--preset P] "
+    "[--listen HOST:PORT]\n";
+
+static int parse_seconds(const char *text, int64_t *seconds) {
+    char *end = NULL;
+    errno = 0;
+    long long value = strtoll(text, &end, 10);
+    if (errno != 0 || end == text || *end != 0 || value < 1 || value > 86400)
+        return -1;
+    *seconds = value;
+    return 0;
+}
+
+static int parse(struct weir_demo_options *options, int argc, char **argv, struct weir_err *err) {
+    options->preset = "weir";
+    for (int i = 1; i < argc; i += 2) {
+        const char *name = argv[i], *value = argv[i + 1];
+        if (!value)
+            return weir_err_set(err, WEIR_ERR_USAGE, "%s: what is its value?\n%s", name, usage);
+        if (strcmp(name, "--seconds") == 0) {
+            if (parse_seconds(value, &options->seconds) != 0)
+                return weir_err_set(err, WEIR_ERR_USAGE, "--seconds is a number from 1 to 86400");
+        } else if (strcmp(name, "--redis") == 0) {
+            options->redis_url = value;
+        } else if (strcmp(name, "--brokers") == 0) {
+            options->brokers = value;
+        } else if (strcmp(name, "--topic") == 0) {
+            options->topic = value;
+        } else if (strcmp(name, "--preset") == 0) {
+            options->preset = value;
+        } else if (strcmp(name, "--listen") == 0) {
+            options->listen = value;
+        } else {
+            return weir_err_set(err, WEIR_ERR_USAGE, "weir demo has no option %s\n%s", name, usage);
+        }
+    }
+    if (!options->redis_url)
+        return weir_err_set(err, WEIR_ERR_USAGE,
+                            "weir demo wants --redis URL; deploy/quickstart "
+                            "starts one for you\n%s",
+                            usage);
+    if (options->topic && !options->brokers)
+        return weir_err_set(err, WEIR_ERR_USAGE, "--topic wants --brokers: whose topic is it?");
+    return 0;
+}
+
+/* Says what is being done, and then how long it took. */
+static int64_t begin_step(const char *what) {
+    printf("  %-58s ", what);
+    fflush(stdout);
+    return weir_clock_monotonic_us();
+}
+
+static void end_step(int64_t started_us) {
+    int64_t took_ms = (weir_clock_monotonic_us() - started_us) / 1000;
+    printf("%" PRId64 ".%" PRId64 " s\n", took_ms / 1000, took_ms % 1000 / 100);
+    fflush(stdout);
+}
+
+/* Blocked here and in every thread from now on; read through a descriptor. */
+static int open_signals(void) {
+    sigset_t set;
+    sigemptyset(&set);
+    static const int numbers[] = {SIGINT, SIGTERM, SIGHUP};
+    for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++) {
+        signal(numbers[i], SIG_DFL); /* a shell's background child begins with SIGINT ignored */
+        sigaddset(&set, numbers[i]);
+    }
+    signal(SIGPIPE, SIG_IGN);
+    sigprocmask(SIG_BLOCK, &set, NULL);
+    return signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+}
+
+/* True when a signal asks for the end; waits for one for at most wait_ms. */
+static bool is_told_to_end(const struct demo *demo, int wait_ms) {
+    struct pollfd waits = {.fd = demo->signals, .events = POLLIN};
+    return poll(&waits, 1, wait_ms) > 0;
+}
+
+static int start_kafka(struct demo *demo, struct weir_err *err) {
+    if (demo->options.brokers) {
+        demo->brokers = demo->options.brokers;
+    } else {
+        int64_t began = begin_step("start a Kafka inside this process");
+        int result = weir_mock_kafka_new(&demo->mock, 1, err);
+        if (result != 0)
+            return result;
+        demo->brokers = weir_mock_kafka_brokers(demo->mock);
+        end_step(began);
+    }
+    demo->topic = demo->options.topic ? demo->options.topic : OWN_TOPIC;
+    if (demo->options.topic)
+        return 0;
+    struct weir_kafka_options options = {.brokers = demo->brokers, .client_id = "weir-demo"};
+    int64_t began = begin_step("make the topic " OWN_TOPIC);
+    int result = weir_kafka_create_topic(&options, demo->topic, PARTITIONS, 1, err);
+    if (result == 0)
+        end_step(began);
+    return result;
+}
+
+static int start_service(struct demo *demo, struct weir_err *err) {
+    int64_t began = begin_step("start weir run");
+    int result =
+        weir_demo_service_start(&demo->service, &demo->options, demo->brokers, demo->topic, err);
+    if (result != 0)
+        return result;
+    if (!weir_demo_service_ready(&demo->service, READY_MS)) {
+        weir_demo_service_explain(&demo->service);
+        return weir_err_set(err, WEIR_ERR_UNREACHABLE,
+                            "weir run is not ready after %d s: see its log above", READY_MS / 1000);
+    }
+    end_step(began);
+    return 0;
+}
+
+static int start_all(struct demo *demo, struct weir_err *err) {
+    int result = start_kafka(demo, err);
+    if (result == 0)
+        result = start_service(demo, err);
+    if (result == 0)
+        result = weir_demo_view_open(&demo->view, demo->options.redis_url, demo->service.group,
+                                     !demo->options.topic, err);
+    if (result != 0)
+        return result;
+    demo->note.started_ms = weir_clock_wall_ms();
+    demo->note.seconds = demo->options.seconds;
+    demo->note.listen = demo->service.listen;
+    if (demo->options.topic)
+        return 0;
+    demo->note.incident_ms = demo->note.started_ms + INCIDENT_AFTER_MS;
+    return weir_demo_feed_start(&demo->feed, demo->brokers, demo->topic, demo->note.incident_ms,
+                                err);
+}
+
+/* Something that the demo stands on is gone. */
+static int check_parts(struct demo *demo, struct weir_err *err) {
+    int code = 0;
+    if (!weir_demo_service_alive(&demo->service, &code)) {
+        weir_demo_service_explain(&demo->service);
+        return weir_err_set(err, WEIR_ERR_UNREACHABLE, "weir run ended by itself, with %d", code);
+    }
+    const char *trouble = demo->feed ? weir_demo_feed_error(demo->feed) : NULL;
+    return trouble ? weir_err_set(err, WEIR_ERR_UNREACHABLE, "the traffic stopped: %s", trouble)
+                   : 0;
+}
+
+static int watch(struct demo *demo, struct weir_err *err) {
+    struct weir_demo_screen screen;
+    weir_demo_screen_open(&screen);
+    int result = 0;
+    while (result == 0 && !is_told_to_end(demo, DRAW_MS)) {
+        int64_t now_ms = weir_clock_wall_ms();
+        result = check_parts(demo, err);
+        if (result == 0)
+            result = weir_demo_view_read(&demo->view, err);
+        if (demo->feed) {
+            demo->note.sent = weir_demo_feed_sent(demo->feed);
+            demo->note.caught_up = weir_demo_feed_caught_up(demo->feed);
+        } else {
+            demo->note.caught_up = true;
+        }
+        if (result == 0)
+            weir_demo_screen_draw(&screen, &demo->view, &demo->note, now_ms);
+        if (demo->note.seconds > 0 && now_ms - demo->note.started_ms >= demo->note.seconds * 1000)
+            break;
+    }
+    return result;
+}
+
+static void print_after(const char *what, int64_t then_ms, int64_t since_ms, const char *since) {
+    if (then_ms == 0)
+        printf("%s: not within this time\n", what);
+    else
+        printf("%s: %" PRId64 " s after %s\n", what, (then_ms - since_ms) / 1000, since);
+}
+
+/* A demo of the generated traffic that ran its time must have shown the alert. */
+static int judge(const struct demo *demo) {
+    if (!demo->feed)
+        return 0;
+    int64_t incident_ms = demo->note.incident_ms;
+    printf("\n");
+    print_after("the alert fired", demo->view.fired_ms, incident_ms, "the payments began to fail");
+    print_after("the alert resolved", demo->view.resolved_ms, incident_ms + WEIR_DEMO_INCIDENT_MS,
+                "they worked again");
+    return demo->view.fired_ms == 0 && demo->options.seconds > 0 ? 1 : 0;
+}
+
+static void stop_all(struct demo *demo) {
+    weir_demo_feed_stop(demo->feed);
+    demo->feed = NULL;
+    weir_demo_service_stop(&demo->service);
+    weir_demo_view_forget(&demo->view);
+    weir_demo_view_close(&demo->view);
+    if (demo->mock)
+        weir_mock_kafka_free(demo->mock);
+    if (demo->signals >= 0)
+        close(demo->signals);
+}
+
+int weir_cmd_demo(int argc, char **argv) {
+    struct demo demo = {.signals = -1};
+    struct weir_err err = {0};
+    int result = parse(&demo.options, argc, argv, &err);
+    if (result == 0) {
+        demo.signals = open_signals();
+        result = start_all(&demo, &err);
+        if (result == 0)
+            result = watch(&demo, &err);
+        if (result == 0)
+            result = judge(&demo);
+        int64_t began = begin_step("end weir run, remove what was made");
+        stop_all(&demo);
+        end_step(began);
+    }
+    if (result < 0)
+        fprintf(stderr, "%serror: %s\n", err.code == WEIR_ERR_USAGE ? "" : "\n", err.text);
+    return result < 0 ? err.code : result;
+}

@@ -1,0 +1,216 @@
+#include <stdlib.h>
+#include <string.h>
+
+#include "app/worker_state.h"
+#include "weir/clock.h"
+#include "weir/log.h"
+
+#define RETRY_US 500000
+
+static const char *topic_of(const struct weir_worker *w, const struct weir_owned *owned) {
+    return w->config->kafka.topics[owned->topic];
+}
+
+struct weir_owned *weir_own_find(struct weir_worker *w, int32_t topic, int32_t number) {
+    /* consecutive records mostly come from one partition */
+    for (size_t i = 0; i < w->owned_len; i++) {
+        size_t at = w->last_owned + i < w->owned_len ? w->last_owned + i
+                                                     : w->last_owned + i - w->owned_len;
+        struct weir_owned *owned = w->owned[at];
+        if (owned->number == number && owned->topic == topic) {
+            w->last_owned = at;
+            return owned;
+        }
+    }
+    return NULL;
+}
+
+void weir_own_drop(struct weir_worker *w, struct weir_owned *owned, int64_t retry_us) {
+    (void)w;
+    weir_partition_free(owned->state);
+    owned->state = NULL;
+    owned->sent = false;
+    owned->retry_us = retry_us;
+}
+
+void weir_own_free(struct weir_worker *w) {
+    for (size_t i = 0; i < w->owned_len; i++) {
+        weir_partition_free(w->owned[i]->state);
+        free(w->owned[i]);
+    }
+    free(w->owned);
+    w->owned = NULL;
+    w->owned_len = w->last_owned = 0;
+}
+
+/* ---- what Kafka says ---- */
+
+void weir_own_assigned(void *context, struct weir_topic_partition *partitions, size_t len) {
+    struct weir_worker *w = context;
+    weir_own_free(w);
+    w->owned = calloc(len + 1, sizeof(struct weir_owned *));
+    WEIR_ASSERT(w->owned != NULL);
+    for (size_t i = 0; i < len; i++) {
+        struct weir_owned *owned = calloc(1, sizeof *owned);
+        WEIR_ASSERT(owned != NULL);
+        owned->topic = partitions[i].topic;
+        owned->number = partitions[i].partition;
+        w->owned[w->owned_len++] = owned;
+        partitions[i].offset = -1; /* read from where Redis says, once it is claimed */
+    }
+    weir_log(WEIR_LOG_INFO, "worker", "partitions assigned", WEIR_INT("worker", w->number),
+             WEIR_INT("partitions", (int64_t)len), WEIR_LOG_END);
+}
+
+void weir_own_revoked(void *context, const struct weir_topic_partition *partitions, size_t len,
+                      bool lost) {
+    struct weir_worker *w = context;
+    (void)partitions; /* eager assignment: all of them */
+    if (!lost && !w->figures.stalled)
+        weir_commit_all(w);
+    weir_own_free(w);
+    weir_log(WEIR_LOG_INFO, "worker", lost ? "partitions lost" : "partitions given up",
+             WEIR_INT("worker", w->number), WEIR_INT("partitions", (int64_t)len), WEIR_LOG_END);
+}
+
+/* ---- claims ---- */
+
+/* Where a partition without any state begins. */
+static int first_offset(struct weir_worker *w, struct weir_owned *owned, int64_t *offset) {
+    int64_t low = 0, high = 0;
+    int64_t committed = weir_consumer_committed(w->consumer, owned->topic, owned->number, &w->err);
+    if (committed >= 0 && !w->rebuild)
+        return weir_err_set(
+            &w->err, WEIR_ERR_REFUSED,
+            "Redis holds no state of partition %d of %s, but the group %s has read it up to offset "
+            "%lld: the state was lost or this is another Redis; restore it from a backup, count "
+            "again with `weir run --rebuild`, or take a new kafka.group",
+            owned->number, topic_of(w, owned), w->config->kafka.group, (long long)committed);
+    int status =
+        weir_consumer_range(w->consumer, owned->topic, owned->number, &low, &high, &w->err);
+    if (status != 0)
+        return status;
+    *offset = low;
+    if (w->rebuild)
+        return 0;
+    if (w->config->start == WEIR_START_LATEST)
+        *offset = high;
+    if (w->config->start == WEIR_START_TIME)
+        *offset = weir_consumer_offset_at(w->consumer, owned->topic, owned->number,
+                                          w->config->start_time_ms, &w->err);
+    return *offset < 0 ? (int)*offset : 0;
+}
+
+static int check_offset(struct weir_worker *w, const struct weir_owned *owned, int64_t offset) {
+    int64_t low = 0, high = 0;
+    int status =
+        weir_consumer_range(w->consumer, owned->topic, owned->number, &low, &high, &w->err);
+    if (status != 0)
+        return status;
+    if (offset >= low && offset <= high)
+        return 0;
+    return weir_err_set(&w->err, WEIR_ERR_REFUSED,
+                        "partition %d of %s was counted up to offset %lld, but Kafka holds %lld to "
+                        "%lld: records were deleted by retention or the topic was made again; count "
+                        "what is there with `weir run --rebuild`, or take a new kafka.group",
+                        owned->number, topic_of(w, owned), (long long)offset, (long long)low,
+                        (long long)high);
+}
+
+static int claim(struct weir_worker *w, struct weir_owned *owned) {
+    int status = 0;
+    if (w->rebuild)
+        status = weir_store_forget(w->store, topic_of(w, owned), owned->number, &w->err);
+    struct weir_partition *state = weir_partition_new(&w->config->plan);
+    if (!state)
+        return weir_err_set(&w->err, WEIR_ERR_REFUSED,
+                            "no memory for partition %d of %s; run fewer partitions here (more "
+                            "processes) or lower sessions.max_open",
+                            owned->number, topic_of(w, owned));
+    struct weir_partition_status found = {0};
+    if (status == 0)
+        status = weir_store_claim(w->store, topic_of(w, owned), owned->number,
+                                  w->config->plan.fingerprint, state, &owned->claim, &w->err);
+    if (status == 0) {
+        weir_partition_status(state, &found);
+        if (owned->claim.found)
+            status = check_offset(w, owned, found.offset);
+        else
+            status = first_offset(w, owned, &found.offset);
+    }
+    if (status != 0) {
+        weir_partition_free(state);
+        return status;
+    }
+    if (!owned->claim.found)
+        weir_partition_start_at(state, found.offset);
+    owned->state = state;
+    owned->next = found.offset;
+    owned->base_ms = found.watermark_ms;
+    owned->base_us = weir_clock_monotonic_us();
+    owned->seen = owned->idle = false;
+    w->reassign = true;
+    weir_log(WEIR_LOG_INFO, "worker", "partition claimed", WEIR_STR("topic", topic_of(w, owned)),
+             WEIR_INT("partition", owned->number), WEIR_INT("offset", found.offset),
+             WEIR_INT("open_sessions", found.open_sessions), WEIR_LOG_END);
+    return 0;
+}
+
+static int read_on(struct weir_worker *w) {
+    struct weir_topic_partition *partitions = calloc(w->owned_len + 1, sizeof *partitions);
+    WEIR_ASSERT(partitions != NULL);
+    size_t len = 0;
+    for (size_t i = 0; i < w->owned_len; i++)
+        if (w->owned[i]->state)
+            partitions[len++] = (struct weir_topic_partition){
+                w->owned[i]->topic, w->owned[i]->number, w->owned[i]->next};
+    int status = weir_consumer_resume(w->consumer, partitions, len, &w->err);
+    free(partitions);
+    if (status == 0)
+        w->reassign = false;
+    return status;
+}
+
+int weir_own_claim(struct weir_worker *w) {
+    for (size_t i = 0; i < w->owned_len; i++) {
+        struct weir_owned *owned = w->owned[i];
+        int64_t now_us = weir_clock_monotonic_us();
+        if (owned->state || owned->retry_us > now_us || w->figures.stalled)
+            continue;
+        int status = claim(w, owned);
+        if (status == -WEIR_ERR_UNREACHABLE) {
+            weir_log(WEIR_LOG_WARN, "worker", "cannot claim yet", WEIR_STR("why", w->err.text),
+                     WEIR_STR("topic", topic_of(w, owned)), WEIR_INT("partition", owned->number),
+                     WEIR_LOG_END);
+            owned->retry_us = now_us + RETRY_US;
+            break; /* the others would wait for the same */
+        }
+        if (status != 0)
+            return status;
+    }
+    return w->reassign && !w->figures.stalled ? read_on(w) : 0;
+}
+
+/* ---- idle partitions ---- */
+
+void weir_own_tick(struct weir_worker *w, int64_t now_us) {
+    for (size_t i = 0; i < w->owned_len; i++) {
+        struct weir_owned *owned = w->owned[i];
+        if (!owned->state)
+            continue;
+        struct weir_partition_status status;
+        weir_partition_status(owned->state, &status);
+        if (owned->seen) {
+            owned->seen = owned->idle = false;
+            owned->base_ms = status.watermark_ms;
+            owned->base_us = now_us;
+            continue;
+        }
+        int64_t end = weir_consumer_end(w->consumer, owned->topic, owned->number);
+        int64_t quiet_ms = (now_us - owned->base_us) / 1000;
+        owned->idle = !w->figures.stalled && w->figures.kafka_up &&
+                      quiet_ms >= w->config->idle_timeout_ms && (end < 0 || owned->next >= end);
+        if (owned->idle && owned->base_ms != INT64_MIN)
+            weir_partition_tick(owned->state, owned->base_ms + quiet_ms);
+    }
+}

@@ -1,0 +1,422 @@
+#include "app/store.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+
+#include "app/scripts.h"
+#include "weir/log.h"
+
+#define FIXED_KEYS 3
+#define FIXED_ARGS 13
+#define LOAD_PIPELINE 256
+
+struct weir_store {
+    struct weir_redis *redis;
+    char *group;
+    struct weir_script claim, commit;
+    const char **argv; /* reused for every commit */
+    size_t *lens;
+    size_t argv_cap;
+    struct weir_buf text; /* key names and numbers of one commit */
+    uint64_t bytes;
+    uint64_t script_loaded_in; /* the connection's generation; 0: none */
+};
+
+int weir_store_new(struct weir_store **store, struct weir_redis *redis, const char *group,
+                   struct weir_err *err) {
+    struct weir_store *s = calloc(1, sizeof *s);
+    if (!s)
+        return weir_err_set(err, WEIR_ERR_REFUSED, "out of memory");
+    s->redis = redis;
+    s->group = strdup(group);
+    weir_script_init(&s->claim, weir_script_claim);
+    weir_script_init(&s->commit, weir_script_commit);
+    weir_buf_init(&s->text, 64 << 20);
+    *store = s;
+    return 0;
+}
+
+void weir_store_free(struct weir_store *s) {
+    if (!s)
+        return;
+    free(s->group);
+    free(s->argv);
+    free(s->lens);
+    weir_buf_close(&s->text);
+    free(s);
+}
+
+uint64_t weir_store_bytes(const struct weir_store *s) {
+    return s->bytes;
+}
+
+static void make_tag(char *out, size_t max, const char *group, const char *topic, int32_t number) {
+    snprintf(out, max, "weir:{%s.%s.%d}", group, topic, number);
+}
+
+static void make_token(char *token) {
+    unsigned char bytes[WEIR_TOKEN_LEN / 2];
+    ssize_t got = getrandom(bytes, sizeof bytes, 0);
+    WEIR_ASSERT(got == (ssize_t)sizeof bytes);
+    for (size_t i = 0; i < sizeof bytes; i++)
+        snprintf(token + 2 * i, 3, "%02x", bytes[i]);
+}
+
+static int redis_says(struct weir_err *err, const struct weir_reply *reply) {
+    return weir_err_set(err, WEIR_ERR_UNREACHABLE, "Redis answered: %s",
+                        reply->text ? reply->text : "something unexpected");
+}
+
+/* ---- claim and load ---- */
+
+static int load_values(struct weir_store *s, const char *tag, struct weir_partition *partition,
+                       char (*keys)[40], size_t len, struct weir_err *err) {
+    size_t sent = 0, got = 0;
+    int status = 0;
+    while (got < len && status == 0) {
+        for (; sent < len && sent - got < LOAD_PIPELINE && status == 0; sent++) {
+            char name[700];
+            snprintf(name, sizeof name, "%s:%s", tag, keys[sent]);
+            status = weir_redis_append(s->redis, 2, (const char *[]){"GET", name}, NULL, err);
+        }
+        struct weir_reply *reply = NULL;
+        if (status == 0)
+            status = weir_redis_read(s->redis, &reply, err);
+        if (status != 0)
+            break;
+        if (reply->type == WEIR_REPLY_ERROR)
+            status = redis_says(err, reply);
+        else if (reply->type == WEIR_REPLY_TEXT)
+            status = weir_partition_import(partition, keys[got], reply->text, reply->len, err);
+        weir_reply_free(reply);
+        got++;
+    }
+    if (status != 0)
+        weir_redis_disconnect(s->redis); /* unread replies would answer the next question */
+    return status;
+}
+
+static int load(struct weir_store *s, const char *tag, struct weir_partition *partition,
+                struct weir_err *err) {
+    char touched[620];
+    snprintf(touched, sizeof touched, "%s:t", tag);
+    struct weir_reply *reply = NULL;
+    int status = weir_redis_do(s->redis, &reply, err, "ZRANGE", touched, "0", "-1", NULL);
+    if (status != 0)
+        return status;
+    if (reply->type != WEIR_REPLY_ARRAY) {
+        status = redis_says(err, reply);
+        weir_reply_free(reply);
+        return status;
+    }
+    const char **buckets = calloc(reply->items_len + 1, sizeof *buckets);
+    WEIR_ASSERT(buckets != NULL);
+    for (size_t i = 0; i < reply->items_len; i++)
+        buckets[i] = reply->items[i]->text;
+    char(*keys)[40];
+    size_t len;
+    status = weir_partition_import_wants(partition, buckets, reply->items_len, &keys, &len, err);
+    if (status == 0)
+        status = load_values(s, tag, partition, keys, len, err);
+    if (status == 0)
+        status = weir_partition_import_done(partition, err);
+    free(buckets);
+    weir_reply_free(reply);
+    return status;
+}
+
+static int register_partition(struct weir_store *s, const char *topic, int32_t number,
+                              struct weir_err *err) {
+    char key[600], member[300];
+    snprintf(key, sizeof key, "weir:{%s}:partitions", s->group);
+    snprintf(member, sizeof member, "%s.%d", topic, number);
+    struct weir_reply *reply = NULL;
+    int status = weir_redis_do(s->redis, &reply, err, "SADD", key, member, NULL);
+    if (status == 0 && reply->type == WEIR_REPLY_ERROR)
+        status = redis_says(err, reply);
+    weir_reply_free(reply);
+    return status;
+}
+
+int weir_store_claim(struct weir_store *s, const char *topic, int32_t number, uint64_t fingerprint,
+                     struct weir_partition *partition, struct weir_claim *claim,
+                     struct weir_err *err) {
+    char meta[620], print[32];
+    make_tag(claim->tag, sizeof claim->tag, s->group, topic, number);
+    make_token(claim->token);
+    snprintf(meta, sizeof meta, "%s:meta", claim->tag);
+    snprintf(print, sizeof print, "%016llx", (unsigned long long)fingerprint);
+    struct weir_reply *reply = NULL;
+    int status = register_partition(s, topic, number, err);
+    if (status == 0)
+        status = weir_redis_script(s->redis, &reply, err, &s->claim, 1, 3,
+                                   (const char *[]){meta, claim->token, print}, NULL);
+    if (status != 0)
+        return status;
+    if (reply->type != WEIR_REPLY_ARRAY || reply->items_len < 2) {
+        status = redis_says(err, reply);
+    } else if (strcmp(reply->items[0]->text, "FINGERPRINT") == 0) {
+        status = weir_err_set(
+            err, WEIR_ERR_REFUSED,
+            "partition %d of %s was counted by other definitions (fingerprint %s, the config's is "
+            "%s): windows, dimensions, sessions, time or event settings changed; put them back, "
+            "take a new kafka.group, or count again from Kafka with `weir run --rebuild`",
+            number, topic, reply->items[1]->text, print);
+    } else {
+        claim->epoch = reply->items[1]->integer;
+        struct weir_reply *state = reply->items_len > 2 ? reply->items[2] : NULL;
+        claim->found = state && state->type == WEIR_REPLY_TEXT;
+        if (claim->found) {
+            status = weir_partition_import_meta(partition, state->text, state->len, err);
+            if (status == 0)
+                status = load(s, claim->tag, partition, err);
+        }
+    }
+    weir_reply_free(reply);
+    return status;
+}
+
+/* ---- commit ---- */
+
+/* Commits are pipelined, so the script must be there before: loaded once a connection. */
+static int load_script(struct weir_store *s, struct weir_err *err) {
+    int status = weir_redis_connect(s->redis, err);
+    if (status != 0 || s->script_loaded_in == weir_redis_generation(s->redis))
+        return status;
+    struct weir_reply *reply = NULL;
+    status = weir_redis_do(s->redis, &reply, err, "SCRIPT", "LOAD", s->commit.body, NULL);
+    if (status == 0 && reply->type == WEIR_REPLY_ERROR)
+        status = redis_says(err, reply);
+    if (status == 0)
+        s->script_loaded_in = weir_redis_generation(s->redis);
+    weir_reply_free(reply);
+    return status;
+}
+
+struct arguments {
+    struct weir_store *store;
+    int len;
+};
+
+static void put(struct arguments *args, const char *bytes, size_t len) {
+    struct weir_store *s = args->store;
+    if ((size_t)args->len == s->argv_cap) {
+        s->argv_cap = s->argv_cap ? s->argv_cap * 2 : 256;
+        s->argv = realloc(s->argv, s->argv_cap * sizeof *s->argv);
+        s->lens = realloc(s->lens, s->argv_cap * sizeof *s->lens);
+        WEIR_ASSERT(s->argv && s->lens);
+    }
+    s->argv[args->len] = bytes;
+    s->lens[args->len++] = len;
+    s->bytes += len;
+}
+
+/* A short text in the commit's own buffer, which has room for it: it must not move. */
+static void put_text(struct arguments *args, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+static void put_text(struct arguments *args, const char *format, ...) {
+    struct weir_buf *text = &args->store->text;
+    va_list values;
+    va_start(values, format);
+    int len = vsnprintf(text->data + text->len, text->cap - text->len, format, values);
+    va_end(values);
+    WEIR_ASSERT(len >= 0 && (size_t)len < text->cap - text->len);
+    put(args, text->data + text->len, (size_t)len);
+    text->len += (size_t)len + 1;
+}
+
+static void put_keys(struct arguments *args, const char *tag, const struct weir_changes *changes,
+                     bool removed) {
+    for (size_t i = 0; i < changes->len; i++)
+        if (changes->items[i].remove == removed)
+            put_text(args, "%s:%s", tag, changes->items[i].key);
+}
+
+static size_t count_items(const struct weir_changes *changes, bool removed, bool buckets_only) {
+    size_t count = 0;
+    for (size_t i = 0; i < changes->len; i++)
+        count += changes->items[i].remove == removed &&
+                 (!buckets_only || changes->items[i].touched_level >= 0);
+    return count;
+}
+
+/* The members of the touched set: a bucket's key without "b:". */
+static void put_members(struct arguments *args, const struct weir_changes *changes, bool removed) {
+    for (size_t i = 0; i < changes->len; i++)
+        if (changes->items[i].touched_level >= 0 && changes->items[i].remove == removed)
+            put_text(args, "%s", changes->items[i].key + 2);
+}
+
+static void put_changes(struct arguments *args, const struct weir_claim *claim,
+                        const struct weir_changes *changes, const struct weir_liveness *live) {
+    put(args, claim->token, WEIR_TOKEN_LEN);
+    put_text(args, "%llu", (unsigned long long)changes->prev_seq);
+    put_text(args, "%llu", (unsigned long long)changes->seq);
+    put_text(args, "%lld", (long long)changes->offset);
+    put_text(args, "%lld", (long long)changes->watermark_ms);
+    put(args, changes->meta, changes->meta_len);
+    put(args, changes->ticks_len ? changes->ticks : "", changes->ticks_len);
+    put_text(args, "%d", live->idle);
+    put_text(args, "%lld", (long long)live->lag);
+    put_text(args, "%lld", (long long)live->wall_ms);
+    put_text(args, "%zu", count_items(changes, false, false));
+    put_text(args, "%zu", count_items(changes, false, true));
+    put_text(args, "%zu", count_items(changes, true, true));
+    put_members(args, changes, false);
+    put_members(args, changes, true);
+    for (size_t i = 0; i < changes->len; i++)
+        if (!changes->items[i].remove)
+            put(args, changes->bytes + changes->items[i].at, changes->items[i].len);
+}
+
+/* EVALSHA <sha> <number of keys> KEYS ARGV */
+static struct arguments build(struct weir_store *s, const struct weir_claim *claim,
+                              const struct weir_changes *changes,
+                              const struct weir_liveness *live) {
+    struct arguments args = {s, 0};
+    size_t keys = FIXED_KEYS + changes->len;
+    weir_buf_clear(&s->text);
+    weir_buf_reserve(&s->text, (keys + changes->len + FIXED_ARGS) * (strlen(claim->tag) + 48));
+    WEIR_ASSERT(!s->text.failed);
+    put(&args, "EVALSHA", 7);
+    put(&args, s->commit.sha, 40);
+    put_text(&args, "%zu", keys);
+    put_text(&args, "%s:meta", claim->tag);
+    put_text(&args, "%s:t", claim->tag);
+    put_text(&args, "%s:ticks", claim->tag);
+    put_keys(&args, claim->tag, changes, false);
+    put_keys(&args, claim->tag, changes, true);
+    put_changes(&args, claim, changes, live);
+    return args;
+}
+
+int weir_store_commit(struct weir_store *s, const struct weir_claim *claim,
+                      struct weir_partition *partition, const struct weir_liveness *live,
+                      bool *sent, struct weir_err *err) {
+    struct weir_changes changes;
+    *sent = false;
+    int status = weir_partition_export(partition, &changes, err);
+    if (status != 0 || changes.seq == changes.prev_seq)
+        return status;
+    status = load_script(s, err);
+    if (status != 0)
+        return status;
+    struct arguments args = build(s, claim, &changes, live);
+    *sent = true;
+    return weir_redis_append(s->redis, args.len, s->argv, s->lens, err);
+}
+
+static int verdict(const struct weir_reply *reply, struct weir_partition *partition,
+                   enum weir_commit_result *result, struct weir_err *err) {
+    static const struct {
+        const char *text;
+        enum weir_commit_result result;
+    } verdicts[] = {
+        {"OK", WEIR_COMMITTED},          {"DUP", WEIR_COMMITTED},   {"FENCED", WEIR_FENCED},
+        {"ROLLEDBACK", WEIR_ROLLEDBACK}, {"GONE", WEIR_ROLLEDBACK},
+    };
+    if (reply->type != WEIR_REPLY_TEXT)
+        return redis_says(err, reply);
+    for (size_t i = 0; i < sizeof verdicts / sizeof verdicts[0]; i++) {
+        if (strcmp(reply->text, verdicts[i].text) != 0)
+            continue;
+        *result = verdicts[i].result;
+        if (*result == WEIR_COMMITTED)
+            weir_partition_committed(partition);
+        return 0;
+    }
+    return redis_says(err, reply);
+}
+
+int weir_store_committed(struct weir_store *s, struct weir_partition *partition,
+                         enum weir_commit_result *result, struct weir_err *err) {
+    struct weir_reply *reply = NULL;
+    int status = weir_redis_read(s->redis, &reply, err);
+    if (status != 0)
+        return status;
+    status = verdict(reply, partition, result, err);
+    if (reply->type == WEIR_REPLY_ERROR && strncmp(reply->text, "NOSCRIPT", 8) == 0)
+        s->script_loaded_in = 0; /* flushed meanwhile: the next try loads it again */
+    weir_reply_free(reply);
+    return status;
+}
+
+/* ---- the server, and forgetting ---- */
+
+/* The value of one line of INFO or one pair of CONFIG GET, into out; empty when it is not there. */
+static void info_value(const char *info, const char *name, char *out, size_t max) {
+    const char *at = strstr(info, name);
+    out[0] = '\0';
+    if (at)
+        snprintf(out, max, "%.*s", (int)strcspn(at + strlen(name), "\r\n"), at + strlen(name));
+}
+
+int weir_store_check_server(struct weir_redis *redis, struct weir_err *err) {
+    struct weir_reply *reply = NULL;
+    int status = weir_redis_do(redis, &reply, err, "INFO", "everything", NULL);
+    if (status != 0)
+        return status;
+    if (reply->type != WEIR_REPLY_TEXT) {
+        status = redis_says(err, reply);
+        weir_reply_free(reply);
+        return status;
+    }
+    char version[32], policy[32], aof[8];
+    info_value(reply->text, "redis_version:", version, sizeof version);
+    info_value(reply->text, "maxmemory_policy:", policy, sizeof policy);
+    info_value(reply->text, "aof_enabled:", aof, sizeof aof);
+    weir_reply_free(reply);
+    if (version[0] && (version[1] == '.' || version[1] == '\0') && version[0] < '7')
+        return weir_err_set(err, WEIR_ERR_REFUSED,
+                            "Redis %s at %s is too old; weir needs 7.0 or later", version,
+                            weir_redis_name(redis));
+    if (policy[0] && strcmp(policy, "noeviction") != 0)
+        return weir_err_set(err, WEIR_ERR_REFUSED,
+                            "Redis at %s may evict keys (maxmemory-policy %s), which would lose "
+                            "counts; set `maxmemory-policy noeviction`",
+                            weir_redis_name(redis), policy);
+    if (strcmp(aof, "0") == 0)
+        weir_log(WEIR_LOG_WARN, "redis",
+                 "append-only file is off: a crash of Redis rewinds weir "
+                 "to the last snapshot; set `appendonly yes`",
+                 WEIR_STR("server", weir_redis_name(redis)), WEIR_LOG_END);
+    return 0;
+}
+
+static int delete_keys(struct weir_store *s, const struct weir_reply *keys, struct weir_err *err) {
+    for (size_t i = 0; i < keys->items_len; i++) {
+        struct weir_reply *reply = NULL;
+        int status = weir_redis_do(s->redis, &reply, err, "UNLINK", keys->items[i]->text, NULL);
+        weir_reply_free(reply);
+        if (status != 0)
+            return status;
+    }
+    return 0;
+}
+
+int weir_store_forget(struct weir_store *s, const char *topic, int32_t number,
+                      struct weir_err *err) {
+    char tag[600], pattern[640], cursor[32] = "0";
+    make_tag(tag, sizeof tag, s->group, topic, number);
+    snprintf(pattern, sizeof pattern, "%s:*", tag);
+    do {
+        struct weir_reply *reply = NULL;
+        int status = weir_redis_do(s->redis, &reply, err, "SCAN", cursor, "MATCH", pattern, "COUNT",
+                                   "1000", NULL);
+        if (status != 0)
+            return status;
+        if (reply->type != WEIR_REPLY_ARRAY || reply->items_len != 2) {
+            status = redis_says(err, reply);
+        } else {
+            snprintf(cursor, sizeof cursor, "%s", reply->items[0]->text);
+            status = delete_keys(s, reply->items[1], err);
+        }
+        weir_reply_free(reply);
+        if (status != 0)
+            return status;
+    } while (strcmp(cursor, "0") != 0);
+    return 0;
+}

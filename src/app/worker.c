@@ -1,0 +1,206 @@
+#include "app/worker.h"
+
+#include <stdlib.h>
+
+#include "app/worker_state.h"
+#include "weir/clock.h"
+#include "weir/log.h"
+
+#define POLL_MS 100
+#define TICK_US 1000000
+#define REDIS_TIMEOUT_MS 5000
+
+/* The way of a record: take, decode, apply (session and windows), commit. A few records lie
+ * between decode and apply, so that the session's memory is there when its turn comes. */
+
+static void count_reason(struct weir_worker *w, enum weir_reason reason) {
+    if (reason == WEIR_OK)
+        w->figures.events++;
+    else if (reason == WEIR_LATE)
+        w->figures.late++;
+    else
+        w->figures.rejected[reason]++;
+}
+
+static void apply_oldest(struct weir_worker *w) {
+    struct weir_pending *pending = &w->pipe[w->pipe_first];
+    w->pipe_first = (w->pipe_first + 1) % WEIR_PIPE;
+    w->pipe_len--;
+    struct weir_partition *state = pending->owned->state;
+    enum weir_reason dead = pending->decoded.reason;
+    if (dead != WEIR_OK)
+        count_reason(w, dead);
+    for (size_t i = 0; i < pending->decoded.len; i++) {
+        struct weir_event *event = &pending->decoded.events[i];
+        if (i > 0)
+            weir_partition_prepare(state, event, &pending->key);
+        enum weir_reason reason =
+            weir_partition_apply(state, event, &pending->key, pending->record->timestamp_ms);
+        count_reason(w, reason);
+        if (reason != WEIR_OK && reason != WEIR_LATE && dead == WEIR_OK)
+            dead = reason;
+    }
+    weir_partition_record(state, pending->record->offset, pending->decoded.reason);
+    if (dead != WEIR_OK)
+        weir_dead_letter(w, pending->record, dead);
+}
+
+static void decode(struct weir_worker *w, const struct weir_record *record) {
+    struct weir_owned *owned = weir_own_find(w, record->topic, record->partition);
+    if (!owned || !owned->state || record->offset < owned->next)
+        return; /* not ours any more, or counted before */
+    if (w->pipe_len == WEIR_PIPE)
+        apply_oldest(w);
+    uint32_t at = (w->pipe_first + w->pipe_len++) % WEIR_PIPE;
+    struct weir_pending *pending = &w->pipe[at];
+    pending->record = record;
+    pending->owned = owned;
+    weir_decode(w->decoders[at], record->value, record->len, &pending->decoded);
+    if (pending->decoded.len > 0)
+        weir_partition_prepare(owned->state, &pending->decoded.events[0], &pending->key);
+    owned->next = record->offset + 1;
+    owned->seen = true;
+    w->figures.records++;
+    w->figures.bytes += record->len;
+}
+
+static int take_records(struct weir_worker *w) {
+    struct weir_batch *batch = NULL;
+    int64_t wait_ms = (w->commit_us - weir_clock_monotonic_us()) / 1000;
+    wait_ms = wait_ms < 0 ? 0 : wait_ms > POLL_MS ? POLL_MS : wait_ms;
+    int len = weir_consumer_poll(w->consumer, (int)wait_ms, WEIR_BATCH_MAX, w->records, &batch,
+                                 &w->err);
+    for (int i = 0; i < len; i++)
+        decode(w, &w->records[i]);
+    while (w->pipe_len > 0)
+        apply_oldest(w);
+    weir_batch_free(batch);
+    return len < 0 ? len : 0;
+}
+
+static bool commit_is_due(const struct weir_worker *w, int64_t now_us) {
+    bool full = false;
+    for (size_t i = 0; i < w->owned_len && !w->figures.stalled; i++)
+        full |= w->owned[i]->state && weir_partition_is_full(w->owned[i]->state);
+    return full || now_us >= w->commit_us;
+}
+
+static int run(struct weir_worker *w) {
+    int64_t tick_us = 0;
+    while (!atomic_load(&w->stopping)) {
+        int status = weir_own_claim(w);
+        if (status == 0)
+            status = take_records(w);
+        if (status != 0)
+            return status;
+        int64_t now_us = weir_clock_monotonic_us();
+        if (now_us - tick_us >= TICK_US) {
+            weir_own_tick(w, now_us);
+            tick_us = now_us;
+        }
+        if (commit_is_due(w, now_us))
+            status = weir_commit_all(w);
+        if (status != 0)
+            return status;
+    }
+    return 0;
+}
+
+/* ---- the thread and what it needs ---- */
+
+static void close_all(struct weir_worker *w) {
+    weir_consumer_free(w->consumer); /* leaves the group: the last commit is in there */
+    if (w->dead_letters)
+        weir_producer_flush(w->dead_letters, REDIS_TIMEOUT_MS);
+    weir_producer_free(w->dead_letters);
+    weir_own_free(w);
+    weir_store_free(w->store);
+    weir_redis_free(w->redis);
+    for (int i = 0; i < WEIR_PIPE; i++)
+        weir_decoder_free(w->decoders[i]);
+    weir_mapping_free(w->mapping);
+    free(w->records);
+}
+
+static int open_all(struct weir_worker *w) {
+    const struct weir_config *config = w->config;
+    struct weir_kafka_options kafka = config->kafka;
+    kafka.prefetch_bytes = config->prefetch_bytes / (size_t)config->workers;
+    int status = weir_mapping_new(&w->mapping, &config->mapping, &w->err);
+    if (status == 0)
+        status = weir_redis_new(&w->redis, config->redis_url, REDIS_TIMEOUT_MS, &w->err);
+    if (status == 0)
+        status = weir_store_new(&w->store, w->redis, kafka.group, &w->err);
+    if (status == 0 && config->dead_letter_topic)
+        status = weir_producer_new(&w->dead_letters, &config->kafka, &w->err);
+    for (int i = 0; status == 0 && i < WEIR_PIPE; i++) {
+        w->decoders[i] = weir_decoder_new(w->mapping);
+        WEIR_ASSERT(w->decoders[i] != NULL);
+    }
+    w->records = calloc(WEIR_BATCH_MAX, sizeof *w->records);
+    WEIR_ASSERT(w->records != NULL);
+    struct weir_rebalance rebalance = {weir_own_assigned, weir_own_revoked, w};
+    if (status == 0)
+        status = weir_consumer_new(&w->consumer, &kafka, rebalance, &w->err);
+    return status;
+}
+
+static void *thread_main(void *context) {
+    struct weir_worker *w = context;
+    int status = run(w);
+    if (status != 0) {
+        weir_log(WEIR_LOG_ERROR, "worker", w->err.text, WEIR_INT("worker", w->number),
+                 WEIR_LOG_END);
+        atomic_store(&w->failed, true);
+    }
+    weir_commit_all(w);
+    weir_commit_show_figures(w);
+    return NULL;
+}
+
+int weir_worker_start(struct weir_worker **worker, const struct weir_config *config, int number,
+                      bool rebuild, struct weir_err *err) {
+    struct weir_worker *w = calloc(1, sizeof *w);
+    WEIR_ASSERT(w != NULL);
+    w->config = config;
+    w->number = number;
+    w->rebuild = rebuild;
+    w->figures.redis_up = w->figures.kafka_up = true;
+    pthread_mutex_init(&w->lock, NULL);
+    weir_commit_show_figures(w);
+    int status = open_all(w);
+    if (status == 0 && pthread_create(&w->thread, NULL, thread_main, w) != 0)
+        status = weir_err_set(&w->err, WEIR_ERR_REFUSED, "cannot start a thread");
+    if (status != 0) {
+        *err = w->err;
+        close_all(w);
+        free(w);
+        return status;
+    }
+    *worker = w;
+    return 0;
+}
+
+void weir_worker_stop(struct weir_worker *w) {
+    atomic_store(&w->stopping, true);
+}
+
+bool weir_worker_failed(const struct weir_worker *w) {
+    return atomic_load(&w->failed);
+}
+
+int weir_worker_join(struct weir_worker *w, struct weir_err *err) {
+    pthread_join(w->thread, NULL);
+    bool failed = atomic_load(&w->failed);
+    *err = w->err;
+    close_all(w);
+    pthread_mutex_destroy(&w->lock);
+    free(w);
+    return failed ? -err->code : 0;
+}
+
+void weir_worker_figures(struct weir_worker *w, struct weir_worker_figures *figures) {
+    pthread_mutex_lock(&w->lock);
+    *figures = w->shown;
+    pthread_mutex_unlock(&w->lock);
+}

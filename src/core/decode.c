@@ -1,0 +1,248 @@
+#include "weir/decode.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/decode_state.h"
+#include "core/decode_text.h"
+
+struct weir_decoder *weir_decoder_new(const struct weir_mapping *mapping) {
+    struct weir_decoder *decoder = calloc(1, sizeof(*decoder));
+    if (!decoder)
+        return NULL;
+    decoder->mapping = mapping;
+    decoder->scratch_max = (size_t)mapping->key_max * 6; /* \u00xx each */
+    decoder->texts.max = (size_t)WEIR_EVENTS_PER_RECORD_MAX * WEIR_EVENT_TEXTS_MAX;
+    decoder->text = malloc(mapping->record_max + WEIR_INDEX_PADDING);
+    decoder->scratch = malloc(decoder->scratch_max);
+    decoder->texts.bytes = malloc(decoder->texts.max);
+    decoder->events = calloc(WEIR_EVENTS_PER_RECORD_MAX, sizeof(*decoder->events));
+    decoder->index = weir_index_new(mapping->record_max);
+    decoder->embedded = mapping->lists_len > 0 ? weir_index_new(mapping->record_max) : NULL;
+    if (!decoder->text || !decoder->scratch || !decoder->texts.bytes || !decoder->events ||
+        !decoder->index || (mapping->lists_len > 0 && !decoder->embedded)) {
+        weir_decoder_free(decoder);
+        return NULL;
+    }
+    return decoder;
+}
+
+void weir_decoder_free(struct weir_decoder *decoder) {
+    if (!decoder)
+        return;
+    weir_reference_free(decoder->reference);
+    weir_index_free(decoder->index);
+    weir_index_free(decoder->embedded);
+    free(decoder->events);
+    free(decoder->texts.bytes);
+    free(decoder->scratch);
+    free(decoder->text);
+    free(decoder);
+}
+
+struct weir_event *weir_decoder_add(struct weir_decoder *decoder) {
+    if (decoder->events_len < WEIR_EVENTS_PER_RECORD_MAX)
+        return &decoder->events[decoder->events_len++];
+    decoder->too_many = true;
+    return NULL;
+}
+
+void weir_decoder_reset(struct weir_decoder *decoder) {
+    decoder->events_len = 0;
+    decoder->too_many = false;
+    decoder->texts.len = 0;
+}
+
+void weir_decoder_finish(const struct weir_decoder *decoder, enum weir_reason reason,
+                         struct weir_decoded *out) {
+    if (reason == WEIR_OK && decoder->too_many)
+        reason = WEIR_TOO_MANY;
+    if (reason == WEIR_OK && decoder->events_len == 0)
+        reason = WEIR_EMPTY;
+    out->events = decoder->events;
+    out->len = reason == WEIR_OK ? decoder->events_len : 0;
+    out->reason = reason;
+}
+
+enum weir_reason weir_decoder_check(const struct weir_decoder *decoder, const char *bytes,
+                                    size_t len) {
+    if (!bytes)
+        return WEIR_TOMBSTONE;
+    if (len > decoder->mapping->record_max)
+        return WEIR_TOO_LARGE;
+    return len == 0 ? WEIR_EMPTY : WEIR_OK;
+}
+
+/* The first candidate that is filled: in the event, else in the record around it. 0, or -1 when
+ * the value is not JSON. */
+static inline int pick(const struct weir_candidates *candidates, struct weir_capture *event,
+                       struct weir_capture *around, const struct weir_scalar **picked) {
+    *picked = NULL;
+    for (struct weir_capture *capture = event; capture;
+         capture = capture == event && candidates->outer ? around : NULL)
+        for (uint32_t i = 0; i < candidates->len; i++)
+            if (capture->filled[candidates->slots[i]]) {
+                struct weir_scalar *scalar = &capture->slots[candidates->slots[i]];
+                *picked = scalar;
+                return scalar->kind == WEIR_SCALAR_RAW_STRING && !capture->escapes
+                           ? (scalar->kind = WEIR_SCALAR_STRING, 0)
+                           : weir_capture_resolve(capture, scalar);
+            }
+    return 0;
+}
+
+/* 0, or -1 with the walk failed. */
+static int add_event(struct weir_decoder *decoder, struct weir_walk *walk,
+                     struct weir_capture *capture, struct weir_capture *around) {
+    const struct weir_mapping *mapping = decoder->mapping;
+    struct weir_picked picked;
+    int rc = 0;
+    for (int field = 0; rc == 0 && field < WEIR_FIELDS_ALL; field++)
+        rc = pick(&mapping->fields[field], capture, around, &picked.fields[field]);
+    for (uint32_t i = 0; rc == 0 && i < mapping->dimensions_len; i++)
+        rc = pick(&mapping->dimensions[i], capture, around, &picked.dimensions[i]);
+    if (rc != 0) {
+        weir_walk_fail(walk, WEIR_BAD_JSON);
+        return -1;
+    }
+    struct weir_event *event = weir_decoder_add(decoder);
+    if (event)
+        weir_event_build(mapping, &picked, &decoder->texts, event);
+    return 0;
+}
+
+/* One element of a list of events. What is no object is an event without a type. The next token,
+ * or 0. */
+static uint32_t take_event(struct weir_decoder *decoder, struct weir_walk *walk, uint32_t token,
+                           uint32_t depth, struct weir_capture *around) {
+    struct weir_capture *capture = &decoder->inner;
+    weir_capture_clear(decoder->mapping, capture);
+    capture->escapes = walk->escapes;
+    walk->capture = capture;
+    token = weir_walk_byte(walk, token) == '{'
+                ? weir_walk_object(walk, &decoder->mapping->nodes[0], token, depth)
+                : weir_walk_skip(walk, token, depth);
+    if (token == 0 || add_event(decoder, walk, capture, around) != 0)
+        return 0;
+    return token;
+}
+
+typedef uint32_t take_element(struct weir_decoder *decoder, struct weir_walk *walk, uint32_t token,
+                              uint32_t depth, struct weir_capture *around);
+
+/* Every element of the list at `token`, or the one object there. The token after it, or 0. */
+static uint32_t each(struct weir_decoder *decoder, struct weir_walk *walk, uint32_t token,
+                     uint32_t depth, struct weir_capture *around, take_element *take) {
+    if (weir_walk_byte(walk, token) == '{')
+        return take(decoder, walk, token, depth, around);
+    if (weir_walk_byte(walk, token) != '[')
+        return weir_walk_fail(walk, WEIR_BAD_JSON);
+    if (weir_walk_byte(walk, ++token) == ']')
+        return token + 1;
+    for (;;) {
+        token = take(decoder, walk, token, depth + 1, around);
+        if (token == 0)
+            return 0;
+        char c = weir_walk_byte(walk, token++);
+        if (c == ']')
+            return token;
+        if (c != ',')
+            return weir_walk_fail(walk, WEIR_BAD_JSON);
+    }
+}
+
+/* A whole text of JSON, to its last token. */
+static enum weir_reason take_text(struct weir_decoder *decoder, struct weir_index *index,
+                                  char *text, size_t len, struct weir_capture *around,
+                                  take_element *take) {
+    struct weir_walk walk = {.mapping = decoder->mapping,
+                             .text = text,
+                             .escapes = memchr(text, '\\', len) != NULL,
+                             .scratch = decoder->scratch,
+                             .scratch_max = decoder->scratch_max};
+    if (weir_index_run(index, text, len, &walk.places, &walk.places_len) != 0)
+        return WEIR_BAD_JSON;
+    if (walk.places_len == 0)
+        return WEIR_OK;
+    uint32_t end = each(decoder, &walk, 0, 0, around, take);
+    enum weir_reason reason = end == 0                 ? walk.reason
+                              : end != walk.places_len ? WEIR_BAD_JSON
+                                                       : WEIR_OK;
+    bool deep = reason != WEIR_OK && weir_walk_too_deep(&walk);
+    return deep ? WEIR_TOO_DEEP : reason;
+}
+
+/* Whether the text begins an object or a list: then it is JSON, and has to be all of it. */
+static bool looks_like_json(const char *text, size_t len) {
+    for (size_t i = 0; i < len; i++)
+        if (!strchr(" \t\n\r", text[i]) || text[i] == 0)
+            return text[i] == '{' || text[i] == '[';
+    return false;
+}
+
+/* The events in the record's list, if that is one. 1: it was; 0: it was not; -1: failed. */
+static int take_list(struct weir_decoder *decoder, struct weir_walk *walk, uint32_t token,
+                     uint32_t depth) {
+    struct weir_capture *outer = &decoder->outer;
+    char c = weir_walk_byte(walk, token);
+    if (c == '[' || c == '{')
+        return each(decoder, walk, token, depth, outer, take_event) != 0 ? 1 : -1;
+    if (c != '"')
+        return 0;
+    uint32_t raw_len;
+    char *text = weir_walk_string(walk, token, &raw_len);
+    int64_t len = walk->escapes ? weir_text_unescape(text, text, raw_len) : raw_len;
+    if (len < 0)
+        weir_walk_fail(walk, WEIR_BAD_JSON);
+    if (len < 0 || !looks_like_json(text, (size_t)len))
+        return len < 0 ? -1 : 0;
+    text[len] = 0; /* at the latest the closing quote's place, which nobody reads again */
+    enum weir_reason reason =
+        take_text(decoder, decoder->embedded, text, (size_t)len, outer, take_event);
+    if (reason != WEIR_OK)
+        weir_walk_fail(walk, reason);
+    return reason == WEIR_OK ? 1 : -1;
+}
+
+static bool has_type(const struct weir_mapping *mapping, const struct weir_capture *capture) {
+    const struct weir_candidates *candidates = &mapping->fields[WEIR_FIELD_TYPE];
+    for (uint32_t i = 0; i < candidates->len; i++)
+        if (capture->filled[candidates->slots[i]])
+            return true;
+    return false;
+}
+
+/* An object of the top level: an event, or a record around a list of them. The next token, or 0. */
+static uint32_t take_record(struct weir_decoder *decoder, struct weir_walk *walk, uint32_t token,
+                            uint32_t depth, struct weir_capture *around) {
+    const struct weir_mapping *mapping = decoder->mapping;
+    struct weir_capture *outer = &decoder->outer;
+    if (weir_walk_byte(walk, token) != '{')
+        return take_event(decoder, walk, token, depth, around);
+    weir_capture_clear(mapping, outer);
+    outer->escapes = walk->escapes;
+    walk->capture = outer;
+    uint32_t next = weir_walk_object(walk, &mapping->nodes[0], token, depth);
+    if (next == 0)
+        return 0;
+    for (uint32_t i = 0; i < mapping->lists_len; i++) {
+        if (outer->lists[i] == 0 || (mapping->lists[i].weak && has_type(mapping, outer)))
+            continue;
+        int taken = take_list(decoder, walk, outer->lists[i], depth + 1);
+        if (taken != 0)
+            return taken > 0 ? next : 0;
+    }
+    return add_event(decoder, walk, outer, NULL) == 0 ? next : 0;
+}
+
+void weir_decode(struct weir_decoder *decoder, const char *bytes, size_t len,
+                 struct weir_decoded *out) {
+    weir_decoder_reset(decoder);
+    enum weir_reason reason = weir_decoder_check(decoder, bytes, len);
+    if (reason == WEIR_OK) {
+        memcpy(decoder->text, bytes, len);
+        memset(decoder->text + len, 0, WEIR_INDEX_PADDING);
+        reason = take_text(decoder, decoder->index, decoder->text, len, NULL, take_record);
+    }
+    weir_decoder_finish(decoder, reason, out);
+}

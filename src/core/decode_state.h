@@ -1,0 +1,41 @@
+/*
+ * state: what a decoder owns. Private to decode.c and decode_reference.c.
+ *
+ * All memory is taken at weir_decoder_new: nothing is allocated for a record.
+ */
+#ifndef WEIR_DECODE_STATE_H
+#define WEIR_DECODE_STATE_H
+
+#include "core/decode_event.h"
+#include "core/decode_simd.h"
+#include "core/decode_walk.h"
+
+struct weir_reference; /* the reference parser's: made at its first use */
+
+struct weir_decoder {
+    const struct weir_mapping *mapping;
+    char *text; /* the record's copy: record_max + WEIR_INDEX_PADDING bytes */
+    char *scratch;
+    size_t scratch_max;
+    struct weir_index *index, *embedded; /* of the record; of a text of JSON within it */
+    struct weir_capture outer, inner;    /* the record around the events; one event */
+
+    struct weir_event *events; /* WEIR_EVENTS_PER_RECORD_MAX */
+    size_t events_len;
+    bool too_many;
+    struct weir_texts texts;
+    struct weir_reference *reference;
+};
+
+/* The next event, or NULL with `too_many` set. */
+struct weir_event *weir_decoder_add(struct weir_decoder *decoder);
+void weir_decoder_reset(struct weir_decoder *decoder);
+void weir_decoder_finish(const struct weir_decoder *decoder, enum weir_reason reason,
+                         struct weir_decoded *out);
+/* What the bytes alone tell: a tombstone, no bytes, too many of them. */
+enum weir_reason weir_decoder_check(const struct weir_decoder *decoder, const char *bytes,
+                                    size_t len);
+
+void weir_reference_free(struct weir_reference *reference);
+
+#endif

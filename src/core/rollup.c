@@ -1,0 +1,476 @@
+#include "weir/rollup.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <xxhash.h>
+
+#include "weir/err.h"
+#include "weir/partition.h"
+
+struct stored {
+    int64_t index;
+    char *bytes;
+    size_t len;
+};
+
+struct level {
+    struct stored *buckets; /* ascending by index */
+    uint32_t len, cap;
+};
+
+struct partition {
+    struct level levels[WEIR_LEVELS];
+    uint32_t *segments[WEIR_DIMENSIONS_MAX]; /* the partition's value number to our segment */
+    uint32_t segments_len[WEIR_DIMENSIONS_MAX];
+};
+
+struct sketch { /* a bucket's visitors over all partitions */
+    int64_t index;
+    uint8_t hll[WEIR_HLL_REGISTERS];
+};
+
+struct segment {
+    int dimension;
+    char *text;
+    uint32_t len;
+};
+
+typedef int64_t cell[WEIR_COUNTERS];
+
+struct window {
+    int64_t width_ms, as_of_ms;
+    int level;
+    cell *now, *before; /* by segment */
+    int64_t *bins;      /* WEIR_BINS, now */
+    uint8_t hll[WEIR_HLL_REGISTERS];
+};
+
+struct weir_rollup {
+    const struct weir_plan *plan;
+    struct partition *partitions;
+    uint32_t partitions_len;
+    struct segment *segments;
+    uint32_t segments_len, segments_cap;
+    uint32_t *by_name; /* open addressing over segments, 0 free */
+    uint32_t by_name_bits;
+    struct window windows[WEIR_WINDOWS_MAX];
+    struct sketch **sketches[WEIR_LEVELS]; /* ascending by index */
+    uint32_t sketches_len[WEIR_LEVELS], sketches_cap[WEIR_LEVELS];
+    int64_t first_ms; /* start of the earliest bucket ever seen */
+};
+
+static void *resize(void *array, size_t bytes) {
+    void *grown = realloc(array, bytes);
+    WEIR_ASSERT(grown != NULL);
+    return grown;
+}
+
+/* ---- segments ---- */
+
+static uint32_t *name_slot(const struct weir_rollup *r, int dimension, struct weir_str text) {
+    uint32_t mask = (1U << r->by_name_bits) - 1;
+    uint32_t at =
+        (uint32_t)XXH3_64bits_withSeed(text.data, text.len, (uint64_t)dimension) & mask;
+    for (; r->by_name[at]; at = (at + 1) & mask) {
+        const struct segment *known = &r->segments[r->by_name[at]];
+        if (known->dimension == dimension && known->len == text.len &&
+            memcmp(known->text, text.data, text.len) == 0)
+            break;
+    }
+    return &r->by_name[at];
+}
+
+static void grow_names(struct weir_rollup *r) {
+    free(r->by_name);
+    r->by_name_bits++;
+    r->by_name = calloc((size_t)1 << r->by_name_bits, sizeof *r->by_name);
+    WEIR_ASSERT(r->by_name != NULL);
+    for (uint32_t i = 1; i < r->segments_len; i++)
+        *name_slot(r, r->segments[i].dimension,
+                   (struct weir_str){r->segments[i].text, r->segments[i].len}) = i;
+}
+
+static void grow_cells(struct weir_rollup *r, uint32_t cap) {
+    for (uint32_t w = 0; w < r->plan->windows_len; w++) {
+        struct window *window = &r->windows[w];
+        window->now = resize(window->now, cap * sizeof(cell));
+        window->before = resize(window->before, cap * sizeof(cell));
+        memset(window->now + r->segments_cap, 0, (cap - r->segments_cap) * sizeof(cell));
+        memset(window->before + r->segments_cap, 0, (cap - r->segments_cap) * sizeof(cell));
+    }
+    r->segments = resize(r->segments, cap * sizeof *r->segments);
+    r->segments_cap = cap;
+}
+
+static uint32_t segment_of(struct weir_rollup *r, int dimension, struct weir_str text) {
+    uint32_t *slot = name_slot(r, dimension, text);
+    if (*slot)
+        return *slot;
+    if (r->segments_len == r->segments_cap)
+        grow_cells(r, r->segments_cap * 2);
+    uint32_t number = *slot = r->segments_len++;
+    char *copy = malloc(text.len + 1);
+    WEIR_ASSERT(copy != NULL);
+    memcpy(copy, text.data, text.len);
+    copy[text.len] = '\0';
+    r->segments[number] = (struct segment){dimension, copy, text.len};
+    if (r->segments_len * 2 > 1U << r->by_name_bits)
+        grow_names(r);
+    return number;
+}
+
+/* ---- life ---- */
+
+struct weir_rollup *weir_rollup_new(const struct weir_plan *plan) {
+    struct weir_rollup *r = calloc(1, sizeof *r);
+    if (!r)
+        return NULL;
+    r->plan = plan;
+    r->first_ms = INT64_MAX;
+    for (uint32_t w = 0; w < plan->windows_len; w++) {
+        struct window *window = &r->windows[w];
+        window->width_ms = plan->windows_ms[w];
+        window->level = weir_window_level(window->width_ms);
+        window->as_of_ms = INT64_MIN;
+        window->bins = calloc(WEIR_BINS, sizeof *window->bins);
+        WEIR_ASSERT(window->bins != NULL);
+    }
+    grow_cells(r, 64);
+    r->segments[0] = (struct segment){-1, NULL, 0};
+    r->segments_len = 1;
+    r->by_name_bits = 6;
+    grow_names(r);
+    return r;
+}
+
+static void free_partition(struct partition *partition) {
+    for (int l = 0; l < WEIR_LEVELS; l++) {
+        for (uint32_t i = 0; i < partition->levels[l].len; i++)
+            free(partition->levels[l].buckets[i].bytes);
+        free(partition->levels[l].buckets);
+    }
+    for (int d = 0; d < WEIR_DIMENSIONS_MAX; d++)
+        free(partition->segments[d]);
+}
+
+void weir_rollup_free(struct weir_rollup *r) {
+    if (!r)
+        return;
+    for (uint32_t i = 0; i < r->partitions_len; i++)
+        free_partition(&r->partitions[i]);
+    for (uint32_t i = 1; i < r->segments_len; i++)
+        free(r->segments[i].text);
+    for (uint32_t w = 0; w < r->plan->windows_len; w++) {
+        free(r->windows[w].now);
+        free(r->windows[w].before);
+        free(r->windows[w].bins);
+    }
+    for (int l = 0; l < WEIR_LEVELS; l++) {
+        for (uint32_t i = 0; i < r->sketches_len[l]; i++)
+            free(r->sketches[l][i]);
+        free(r->sketches[l]);
+    }
+    free(r->partitions);
+    free(r->segments);
+    free(r->by_name);
+    free(r);
+}
+
+uint32_t weir_rollup_add_partition(struct weir_rollup *r) {
+    r->partitions = resize(r->partitions, (r->partitions_len + 1) * sizeof *r->partitions);
+    r->partitions[r->partitions_len] = (struct partition){0};
+    return r->partitions_len++;
+}
+
+int weir_rollup_values(struct weir_rollup *r, uint32_t number, uint32_t dimension,
+                       const void *bytes, size_t len) {
+    struct partition *partition = &r->partitions[number];
+    struct weir_reader in;
+    uint32_t count = 0, cap = 16;
+    uint32_t *segments = resize(NULL, cap * sizeof *segments);
+    segments[count++] = segment_of(r, (int)dimension, (struct weir_str){"_other", 6});
+    segments[count++] = segment_of(r, (int)dimension, (struct weir_str){"_none", 5});
+    weir_reader_init(&in, bytes, len);
+    while (in.at < in.end && !in.failed) {
+        uint64_t text_len = weir_reader_varint(&in);
+        const char *text = weir_reader_bytes(&in, (size_t)text_len);
+        if (!text || text_len > WEIR_DIMENSION_VALUE_MAX)
+            break;
+        if (count == cap)
+            segments = resize(segments, (cap *= 2) * sizeof *segments);
+        segments[count++] =
+            segment_of(r, (int)dimension, (struct weir_str){text, (uint32_t)text_len});
+    }
+    free(partition->segments[dimension]);
+    partition->segments[dimension] = segments;
+    partition->segments_len[dimension] = count;
+    return in.failed || in.at != in.end ? -1 : 0;
+}
+
+/* ---- sums ---- */
+
+/* Where a bucket's counters go: to a window's sums, added or subtracted. */
+static bool lies_in(int64_t index, int64_t bucket_ms, int64_t from_ms, int64_t to_ms) {
+    return index * bucket_ms >= from_ms && (index + 1) * bucket_ms <= to_ms;
+}
+
+/* Our number for a stored segment id, or -1. */
+static int64_t to_segment(const struct partition *partition, uint32_t id) {
+    if (id == 0)
+        return 0;
+    uint32_t dimension = (id >> 24) - 1, value = id & 0xffffff;
+    if (dimension >= WEIR_DIMENSIONS_MAX || value >= partition->segments_len[dimension])
+        return -1;
+    return partition->segments[dimension][value];
+}
+
+static int add_bucket(const struct partition *partition, const struct stored *stored, cell *cells,
+                      int64_t *bins, int64_t sign) {
+    struct weir_bucket_reader reader;
+    struct weir_entry entry;
+    uint32_t id;
+    if (weir_bucket_read(&reader, stored->bytes, stored->len, NULL) != 0)
+        return -1;
+    while (weir_bucket_segment(&reader, &id) > 0) {
+        int64_t segment = to_segment(partition, id);
+        if (segment < 0)
+            return -1;
+        while (weir_bucket_entry(&reader, &entry) > 0) {
+            if (entry.id < WEIR_COUNTERS)
+                cells[segment][entry.id] += sign * entry.value;
+            else if (bins && segment == 0)
+                bins[entry.id - WEIR_BIN_FIRST] += sign * entry.value;
+        }
+    }
+    return 0;
+}
+
+/* Adds or subtracts a bucket in whatever windows it now lies in. */
+static void book(struct weir_rollup *r, const struct partition *partition, int level,
+                 const struct stored *stored, int64_t sign) {
+    int64_t bucket_ms = weir_level_ms[level];
+    for (uint32_t w = 0; w < r->plan->windows_len; w++) {
+        struct window *window = &r->windows[w];
+        int64_t t = window->as_of_ms, width_ms = window->width_ms;
+        if (window->level != level || t == INT64_MIN)
+            continue;
+        if (lies_in(stored->index, bucket_ms, t - width_ms, t))
+            add_bucket(partition, stored, window->now, window->bins, sign);
+        else if (lies_in(stored->index, bucket_ms, t - 2 * width_ms, t - width_ms))
+            add_bucket(partition, stored, window->before, NULL, sign);
+    }
+}
+
+static uint32_t position_of(const struct level *level, int64_t index) {
+    uint32_t low = 0, high = level->len;
+    while (low < high) {
+        uint32_t middle = (low + high) / 2;
+        if (level->buckets[middle].index < index)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
+static struct sketch *sketch_of(struct weir_rollup *r, int level, int64_t index) {
+    uint32_t len = r->sketches_len[level], at = len;
+    while (at > 0 && r->sketches[level][at - 1]->index >= index)
+        at--;
+    if (at < len && r->sketches[level][at]->index == index)
+        return r->sketches[level][at];
+    if (len == r->sketches_cap[level]) {
+        uint32_t cap = r->sketches_cap[level] = len ? len * 2 : 16;
+        r->sketches[level] = resize(r->sketches[level], cap * sizeof(struct sketch *));
+    }
+    memmove(&r->sketches[level][at + 1], &r->sketches[level][at],
+            (len - at) * sizeof(struct sketch *));
+    struct sketch *sketch = r->sketches[level][at] = calloc(1, sizeof *sketch);
+    WEIR_ASSERT(sketch != NULL);
+    sketch->index = index;
+    r->sketches_len[level]++;
+    return sketch;
+}
+
+static int check(const struct partition *partition, const void *bytes, size_t len) {
+    struct weir_bucket_reader reader;
+    uint32_t id;
+    if (weir_bucket_check(bytes, len) != 0 || weir_bucket_read(&reader, bytes, len, NULL) != 0)
+        return -1;
+    while (weir_bucket_segment(&reader, &id) > 0)
+        if (to_segment(partition, id) < 0)
+            return -1;
+    return 0;
+}
+
+int weir_rollup_bucket(struct weir_rollup *r, uint32_t number, int l, int64_t index,
+                       const void *bytes, size_t len) {
+    struct partition *partition = &r->partitions[number];
+    struct level *level = &partition->levels[l];
+    if (len > 0 && check(partition, bytes, len) != 0)
+        return -1;
+    uint32_t at = position_of(level, index);
+    bool known = at < level->len && level->buckets[at].index == index;
+    if (known) {
+        book(r, partition, l, &level->buckets[at], -1);
+        free(level->buckets[at].bytes);
+    }
+    if (len == 0) {
+        if (known)
+            memmove(&level->buckets[at], &level->buckets[at + 1],
+                    (--level->len - at) * sizeof *level->buckets);
+        return 0;
+    }
+    if (!known) {
+        if (level->len == level->cap) {
+            level->cap = level->cap ? level->cap * 2 : 16;
+            level->buckets = resize(level->buckets, level->cap * sizeof *level->buckets);
+        }
+        memmove(&level->buckets[at + 1], &level->buckets[at],
+                (level->len++ - at) * sizeof *level->buckets);
+    }
+    level->buckets[at] = (struct stored){index, resize(NULL, len), len};
+    memcpy(level->buckets[at].bytes, bytes, len);
+    book(r, partition, l, &level->buckets[at], 1);
+    struct weir_bucket_reader reader;
+    weir_bucket_read(&reader, bytes, len, sketch_of(r, l, index)->hll);
+    if (index * weir_level_ms[l] < r->first_ms)
+        r->first_ms = index * weir_level_ms[l];
+    return 0;
+}
+
+/* ---- time ---- */
+
+/* Adds (or subtracts) every bucket of [from_ms, to_ms) to the sums. */
+static void add_range(struct weir_rollup *r, int l, int64_t from_ms, int64_t to_ms, cell *cells,
+                      int64_t *bins, int64_t sign) {
+    int64_t first = from_ms / weir_level_ms[l];
+    for (uint32_t i = 0; i < r->partitions_len; i++) {
+        const struct level *level = &r->partitions[i].levels[l];
+        for (uint32_t at = position_of(level, first); at < level->len; at++) {
+            if (!lies_in(level->buckets[at].index, weir_level_ms[l], from_ms, to_ms))
+                break;
+            add_bucket(&r->partitions[i], &level->buckets[at], cells, bins, sign);
+        }
+    }
+}
+
+static void unite_visitors(struct weir_rollup *r, struct window *window) {
+    int64_t bucket_ms = weir_level_ms[window->level];
+    memset(window->hll, 0, sizeof window->hll);
+    for (uint32_t i = r->sketches_len[window->level]; i-- > 0;) {
+        const struct sketch *sketch = r->sketches[window->level][i];
+        if (sketch->index * bucket_ms < window->as_of_ms - window->width_ms)
+            break;
+        if (!lies_in(sketch->index, bucket_ms, window->as_of_ms - window->width_ms,
+                     window->as_of_ms))
+            continue;
+        for (int j = 0; j < WEIR_HLL_REGISTERS; j++)
+            window->hll[j] = sketch->hll[j] > window->hll[j] ? sketch->hll[j] : window->hll[j];
+    }
+}
+
+static void advance_window(struct weir_rollup *r, struct window *window, int64_t t) {
+    int64_t old = window->as_of_ms, width_ms = window->width_ms;
+    size_t bytes = r->segments_len * sizeof(cell);
+    if (old == INT64_MIN || t - old >= width_ms) { /* nothing of the old sums stays */
+        memset(window->now, 0, bytes);
+        memset(window->before, 0, bytes);
+        memset(window->bins, 0, WEIR_BINS * sizeof *window->bins);
+        add_range(r, window->level, t - width_ms, t, window->now, window->bins, 1);
+        add_range(r, window->level, t - 2 * width_ms, t - width_ms, window->before, NULL, 1);
+    } else {
+        add_range(r, window->level, old, t, window->now, window->bins, 1);
+        add_range(r, window->level, old - width_ms, t - width_ms, window->now, window->bins, -1);
+        add_range(r, window->level, old - width_ms, t - width_ms, window->before, NULL, 1);
+        add_range(r, window->level, old - 2 * width_ms, t - 2 * width_ms, window->before, NULL,
+                  -1);
+    }
+    window->as_of_ms = t;
+    unite_visitors(r, window);
+}
+
+static void forget_old(struct weir_rollup *r, int64_t watermark_ms) {
+    for (int l = 0; l < WEIR_LEVELS; l++) {
+        int64_t oldest = (watermark_ms - weir_level_retention_ms(r->plan, l)) / weir_level_ms[l];
+        oldest -= 1; /* the slide's end may lie one bucket behind the watermark */
+        uint32_t gone = 0;
+        while (gone < r->sketches_len[l] && r->sketches[l][gone]->index < oldest)
+            free(r->sketches[l][gone++]);
+        r->sketches_len[l] -= gone;
+        memmove(r->sketches[l], r->sketches[l] + gone,
+                r->sketches_len[l] * sizeof(struct sketch *));
+        for (uint32_t i = 0; i < r->partitions_len; i++) {
+            struct level *level = &r->partitions[i].levels[l];
+            uint32_t old = position_of(level, oldest);
+            for (uint32_t at = 0; at < old; at++)
+                free(level->buckets[at].bytes);
+            level->len -= old;
+            memmove(level->buckets, level->buckets + old, level->len * sizeof *level->buckets);
+        }
+    }
+}
+
+void weir_rollup_advance(struct weir_rollup *r, int64_t watermark_ms) {
+    for (uint32_t w = 0; w < r->plan->windows_len; w++) {
+        struct window *window = &r->windows[w];
+        int64_t slide_ms = weir_level_ms[window->level];
+        int64_t t = watermark_ms - watermark_ms % slide_ms;
+        if (t > window->as_of_ms)
+            advance_window(r, window, t);
+        else
+            unite_visitors(r, window);
+    }
+    forget_old(r, watermark_ms);
+}
+
+/* ---- reading ---- */
+
+int64_t weir_rollup_as_of(const struct weir_rollup *r, uint32_t window) {
+    return r->windows[window].as_of_ms;
+}
+
+uint32_t weir_rollup_segments(const struct weir_rollup *r) {
+    return r->segments_len;
+}
+
+int weir_rollup_dimension(const struct weir_rollup *r, uint32_t segment) {
+    return r->segments[segment].dimension;
+}
+
+struct weir_str weir_rollup_value(const struct weir_rollup *r, uint32_t segment) {
+    return (struct weir_str){r->segments[segment].text, r->segments[segment].len};
+}
+
+const int64_t *weir_rollup_cell(const struct weir_rollup *r, uint32_t window, uint32_t segment) {
+    return r->windows[window].now[segment];
+}
+
+const int64_t *weir_rollup_previous(const struct weir_rollup *r, uint32_t window,
+                                    uint32_t segment) {
+    return r->windows[window].before[segment];
+}
+
+const int64_t *weir_rollup_durations(const struct weir_rollup *r, uint32_t window) {
+    return r->windows[window].bins;
+}
+
+double weir_rollup_visitors(const struct weir_rollup *r, uint32_t window) {
+    return weir_hll_estimate(r->windows[window].hll);
+}
+
+bool weir_rollup_has_previous(const struct weir_rollup *r, uint32_t window) {
+    const struct window *w = &r->windows[window];
+    return w->as_of_ms != INT64_MIN && r->first_ms <= w->as_of_ms - 2 * w->width_ms;
+}
+
+size_t weir_rollup_memory(const struct weir_rollup *r) {
+    size_t bytes = r->segments_cap * sizeof(cell) * 2 * r->plan->windows_len;
+    for (uint32_t i = 0; i < r->partitions_len; i++)
+        for (int l = 0; l < WEIR_LEVELS; l++)
+            for (uint32_t at = 0; at < r->partitions[i].levels[l].len; at++)
+                bytes += sizeof(struct stored) + r->partitions[i].levels[l].buckets[at].len;
+    for (int l = 0; l < WEIR_LEVELS; l++)
+        bytes += r->sketches_len[l] * sizeof(struct sketch);
+    return bytes;
+}
