@@ -91,6 +91,11 @@ struct weir_custom_counter {
     enum { WEIR_COUNT_EVENTS, WEIR_SUM_VALUE, WEIR_SUM_QUANTITY } what;
 };
 
+/* A counter as a metric without a denominator: its value is the count, which is also its sample.
+ * 0, or -1 when there is no counter of that name in the reading. */
+int weir_metric_of_counter(struct weir_metric *metric, const char *name,
+                           enum weir_reading reading);
+
 struct weir_ratio {
     int64_t num, den; /* in the metric's units: ms, micros or a count */
     double value;     /* in seconds, units or a count; NaN when den is 0 */

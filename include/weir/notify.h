@@ -22,6 +22,7 @@
 #include "weir/err.h"
 
 struct weir_notify;
+/* -WEIR_ERR_UNREACHABLE when memory is out. */
 int weir_notify_new(struct weir_notify **notify, struct weir_err *err);
 void weir_notify_free(struct weir_notify *notify);
 

@@ -157,6 +157,9 @@ int weir_partition_export(struct weir_partition *partition, struct weir_changes 
 /* The changes of the last export are in Redis. */
 void weir_partition_committed(struct weir_partition *partition);
 
+/* The figures in a stored meta value. 0, or -1 when it is damaged or of another version. */
+int weir_partition_read_meta(const void *meta, size_t len, struct weir_partition_status *status);
+
 /* Import into a fresh partition, in this order: the meta value, then every dictionary ("v:"),
  * session chunk ("s:"), session delta ("d:", ascending) and bucket ("b:") that
  * weir_partition_import_wants asks for. -WEIR_ERR_REFUSED on an unknown version or damage. */

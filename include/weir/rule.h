@@ -31,8 +31,8 @@ struct weir_rule {
     size_t by_len;
     char *by_names[WEIR_DIMENSIONS_MAX];
     enum weir_condition condition;
-    double threshold; /* a number; for drops_by and rises_by a share, 0.2 = 20 % */
-    double resolve;   /* hysteresis; equal to threshold when absent */
+    double threshold;   /* a number; for drops_by and rises_by a share, 0.2 = 20 % */
+    double resolve;     /* hysteresis; equal to threshold when absent */
     int64_t min_sample; /* denominator below this: no verdict, an open alert is kept */
     int64_t for_ms, keep_firing_for_ms;
     struct weir_label *labels;
@@ -46,9 +46,11 @@ struct weir_rules {
     struct weir_rule *rules;
     size_t len;
 };
+/* Frees all that it points to, each text and array by itself from malloc, and empties it. */
 void weir_rules_close(struct weir_rules *rules);
 
 enum weir_alert_state { WEIR_INACTIVE, WEIR_PENDING, WEIR_FIRING, WEIR_SUSPECT };
+/* "inactive", "pending", "firing", "suspect". */
 const char *weir_alert_state_name(enum weir_alert_state state);
 
 /* One alert: a rule in one segment. Identified by `fingerprint`, the hash of group, rule name,
@@ -57,7 +59,7 @@ struct weir_alert {
     uint64_t fingerprint;
     enum weir_alert_state state;
     enum weir_alert_state before_suspect; /* what it was when the data became suspect */
-    int64_t as_of_ms;      /* of the last sample that was taken; 0: none yet */
+    int64_t as_of_ms;                     /* of the last sample that was taken; 0: none yet */
     int64_t since_ms;      /* when the present state began, event time; firing: `for` has passed */
     int64_t starts_ms;     /* when it became pending: `starts_at` */
     int64_t good_since_ms; /* firing, and the condition is over since then; 0: it is not */
@@ -96,8 +98,7 @@ enum weir_alert_change {
  * is reported, repeats too. A repeat_interval_ms of 0 never repeats. Whoever imports an alert
  * checks its states first: one out of range, or suspect before suspect, ends the program. */
 enum weir_alert_change weir_rule_step(const struct weir_rule *rule, struct weir_alert *alert,
-                                      const struct weir_sample *sample,
-                                      int64_t repeat_interval_ms);
+                                      const struct weir_sample *sample, int64_t repeat_interval_ms);
 
 /* True, false, or -1 for no verdict (too small a sample, division by nothing). `firing` asks if an
  * alert that fires already would go on, by `resolve`: below and above are strict (a value equal

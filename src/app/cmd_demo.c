@@ -18,7 +18,9 @@
 
 #define OWN_TOPIC "weir-demo"
 #define PARTITIONS 4
-#define INCIDENT_AFTER_MS 25000
+#define INCIDENT_AFTER_MS 20000 /* at least, for a look at the normal state */
+#define SLIDE_MS 10000 /* it begins with a bucket, so that its course is the same each time */
+#define HISTORY_WAIT_MS 120000
 #define READY_MS 20000
 #define DRAW_MS 500
 
@@ -114,25 +116,27 @@ static bool is_told_to_end(const struct demo *demo, int wait_ms) {
 }
 
 static int start_kafka(struct demo *demo, struct weir_err *err) {
+    demo->topic = demo->options.topic ? demo->options.topic : OWN_TOPIC;
     if (demo->options.brokers) {
         demo->brokers = demo->options.brokers;
-    } else {
-        int64_t began = begin_step("start a Kafka inside this process");
-        int result = weir_mock_kafka_new(&demo->mock, 1, err);
-        if (result != 0)
-            return result;
-        demo->brokers = weir_mock_kafka_brokers(demo->mock);
-        end_step(began);
+        if (demo->options.topic)
+            return 0;
+        struct weir_kafka_options options = {.brokers = demo->brokers, .client_id = "weir-demo"};
+        int64_t began = begin_step("make the topic " OWN_TOPIC);
+        int result = weir_kafka_create_topic(&options, demo->topic, PARTITIONS, 1, err);
+        if (result == 0)
+            end_step(began);
+        return result;
     }
-    demo->topic = demo->options.topic ? demo->options.topic : OWN_TOPIC;
-    if (demo->options.topic)
-        return 0;
-    struct weir_kafka_options options = {.brokers = demo->brokers, .client_id = "weir-demo"};
-    int64_t began = begin_step("make the topic " OWN_TOPIC);
-    int result = weir_kafka_create_topic(&options, demo->topic, PARTITIONS, 1, err);
+    int64_t began = begin_step("start a Kafka inside this process");
+    int result = weir_mock_kafka_new(&demo->mock, 1, err);
     if (result == 0)
-        end_step(began);
-    return result;
+        result = weir_mock_kafka_create_topic(demo->mock, demo->topic, PARTITIONS, err);
+    if (result != 0)
+        return result;
+    demo->brokers = weir_mock_kafka_brokers(demo->mock);
+    end_step(began);
+    return 0;
 }
 
 static int start_service(struct demo *demo, struct weir_err *err) {
@@ -150,25 +154,6 @@ static int start_service(struct demo *demo, struct weir_err *err) {
     return 0;
 }
 
-static int start_all(struct demo *demo, struct weir_err *err) {
-    int result = start_kafka(demo, err);
-    if (result == 0)
-        result = start_service(demo, err);
-    if (result == 0)
-        result = weir_demo_view_open(&demo->view, demo->options.redis_url, demo->service.group,
-                                     !demo->options.topic, err);
-    if (result != 0)
-        return result;
-    demo->note.started_ms = weir_clock_wall_ms();
-    demo->note.seconds = demo->options.seconds;
-    demo->note.listen = demo->service.listen;
-    if (demo->options.topic)
-        return 0;
-    demo->note.incident_ms = demo->note.started_ms + INCIDENT_AFTER_MS;
-    return weir_demo_feed_start(&demo->feed, demo->brokers, demo->topic, demo->note.incident_ms,
-                                err);
-}
-
 /* Something that the demo stands on is gone. */
 static int check_parts(struct demo *demo, struct weir_err *err) {
     int code = 0;
@@ -181,6 +166,52 @@ static int check_parts(struct demo *demo, struct weir_err *err) {
                    : 0;
 }
 
+/* The windows are full, and weir has counted them. */
+static bool has_caught_up(const struct demo *demo) {
+    int64_t behind_ms = weir_clock_wall_ms() - demo->view.windows[0].as_of_ms;
+    return weir_demo_feed_caught_up(demo->feed) && behind_ms < 2 * SLIDE_MS;
+}
+
+static int start_traffic(struct demo *demo, struct weir_err *err) {
+    int64_t first = demo->note.started_ms + INCIDENT_AFTER_MS;
+    demo->note.incident_ms = (first + SLIDE_MS - 1) / SLIDE_MS * SLIDE_MS;
+    int64_t began = begin_step("two minutes of a shop's history, through Kafka and weir");
+    int result =
+        weir_demo_feed_start(&demo->feed, demo->brokers, demo->topic, demo->note.incident_ms, err);
+    while (result == 0 && !has_caught_up(demo) && !is_told_to_end(demo, 100)) {
+        result = check_parts(demo, err);
+        if (result == 0)
+            result = weir_demo_view_read(&demo->view, err);
+        if (result == 0 && weir_clock_wall_ms() - demo->note.started_ms > HISTORY_WAIT_MS)
+            result = weir_err_set(err, WEIR_ERR_UNREACHABLE,
+                                  "weir run has not counted the history within %d s",
+                                  HISTORY_WAIT_MS / 1000);
+    }
+    if (result != 0)
+        return result;
+    end_step(began);
+    began = begin_step("give weir run its alert rules");
+    result = weir_demo_service_arm(&demo->service, err);
+    if (result == 0)
+        end_step(began);
+    return result;
+}
+
+static int start_all(struct demo *demo, struct weir_err *err) {
+    int result = start_kafka(demo, err);
+    if (result == 0)
+        result = start_service(demo, err);
+    if (result == 0)
+        result = weir_demo_view_open(&demo->view, demo->options.redis_url, demo->service.group,
+                                     !demo->options.topic, err);
+    if (result != 0)
+        return result;
+    demo->note.started_ms = weir_clock_wall_ms();
+    demo->note.seconds = demo->options.seconds;
+    demo->note.listen = demo->service.listen;
+    return demo->options.topic ? 0 : start_traffic(demo, err);
+}
+
 static int watch(struct demo *demo, struct weir_err *err) {
     struct weir_demo_screen screen;
     weir_demo_screen_open(&screen);
@@ -190,12 +221,8 @@ static int watch(struct demo *demo, struct weir_err *err) {
         result = check_parts(demo, err);
         if (result == 0)
             result = weir_demo_view_read(&demo->view, err);
-        if (demo->feed) {
+        if (demo->feed)
             demo->note.sent = weir_demo_feed_sent(demo->feed);
-            demo->note.caught_up = weir_demo_feed_caught_up(demo->feed);
-        } else {
-            demo->note.caught_up = true;
-        }
         if (result == 0)
             weir_demo_screen_draw(&screen, &demo->view, &demo->note, now_ms);
         if (demo->note.seconds > 0 && now_ms - demo->note.started_ms >= demo->note.seconds * 1000)
@@ -213,9 +240,9 @@ static void print_after(const char *what, int64_t then_ms, int64_t since_ms, con
 
 /* A demo of the generated traffic that ran its time must have shown the alert. */
 static int judge(const struct demo *demo) {
-    if (!demo->feed)
-        return 0;
     int64_t incident_ms = demo->note.incident_ms;
+    if (!demo->feed || weir_clock_wall_ms() < incident_ms)
+        return demo->feed && demo->options.seconds > 0 ? 1 : 0;
     printf("\n");
     print_after("the alert fired", demo->view.fired_ms, incident_ms, "the payments began to fail");
     print_after("the alert resolved", demo->view.resolved_ms, incident_ms + WEIR_DEMO_INCIDENT_MS,

@@ -16,6 +16,7 @@
 
 #define LOOK_EVERY 4096     /* records between two looks at signals and progress */
 #define TICK_MAX_MS 100     /* a live run looks at the clock at least so often */
+#define LONG_LIVE_MS 60000  /* of a bounded run: say how long it takes */
 #define BEHIND_WARN_MS 2000 /* of wall clock */
 
 struct run {
@@ -118,6 +119,11 @@ static void warn_behind(struct run *run, int64_t behind_ms) {
 static int run_live(struct run *run, struct weir_err *err) {
     struct weir_traffic_record record;
     int64_t start_ms = run->job.traffic.start_ms, begun_us = weir_clock_monotonic_us();
+    int64_t duration_ms = run->job.traffic.duration_ms;
+    if ((double)duration_ms / run->job.speed > LONG_LIVE_MS)
+        weir_log(WEIR_LOG_INFO, "generate", "in real time; --speed max makes it at once",
+                 WEIR_INT("takes_s", (int64_t)((double)duration_ms / run->job.speed / 1000.0)),
+                 WEIR_LOG_END);
     for (;;) {
         int got = weir_traffic_next(run->traffic, &record, err);
         if (got <= 0)

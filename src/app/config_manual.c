@@ -38,7 +38,8 @@ static void print_row(FILE *out, const struct weir_option *option) {
     if (option->value)
         fprintf(out, " | `%s`", option->value);
     else
-        fprintf(out, " | %s, e.g. `%s`", option->flags & WEIR_OPTION_REQUIRED ? "required" : "none",
+        fprintf(out, " | %s, e.g. `%s`",
+                option->flags & WEIR_OPTION_REQUIRED ? "needed in its section" : "none",
                 option->example);
     fprintf(out, " | %s | %s", option->flags & WEIR_OPTION_RELOAD ? "reload" : "restart",
             option->help);

@@ -69,6 +69,10 @@ static const char *elsewhere(const struct weir_options *options, const char *key
 
 static void unknown_key(struct weir_loader *loader, const struct weir_section *section,
                         const char *prefix, const struct weir_yaml *key) {
+    if (loader->mistakes->len == WEIR_MISTAKES_MAX) {
+        loader->mistakes->dropped++; /* nobody will read what would take long to say */
+        return;
+    }
     const char *names[NAMES_MAX];
     size_t len = known_keys(loader, section, prefix, names);
     const char *nearest = weir_names_nearest(key->text, names, len);

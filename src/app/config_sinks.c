@@ -68,7 +68,7 @@ static void check_keys(struct weir_loader *loader, const struct weir_config *con
         check_http(loader, map, draft, type);
         return;
     }
-    static const char *const http_only[] = {"url", "url_file", "secret", "secret_file", "timeout"};
+    static const char *const http_only[] = {"url", "url_file", "secret", "secret_file"};
     for (size_t i = 0; i < sizeof http_only / sizeof http_only[0]; i++)
         refuse_key(loader, map, http_only[i], type);
     if (kind == WEIR_SINK_KAFKA)

@@ -42,6 +42,9 @@ struct weir_demo_service {
 int weir_demo_service_start(struct weir_demo_service *service,
                             const struct weir_demo_options *options, const char *brokers,
                             const char *topic, struct weir_err *err);
+/* Gives it the rules for the generated shop, by SIGHUP. Not from the start: in the first minute of
+ * a stream the sessions that were there before look new, and no rate is what it will be. */
+int weir_demo_service_arm(const struct weir_demo_service *service, struct weir_err *err);
 /* Waits for /-/ready for at most timeout_ms; false when it did not come. */
 bool weir_demo_service_ready(const struct weir_demo_service *service, int64_t timeout_ms);
 /* True while the process lives; its exit code into `code` when it does not. */
@@ -93,7 +96,7 @@ struct weir_demo_view {
     struct weir_demo_alert alerts[WEIR_DEMO_ALERTS];
     uint64_t alerts_len; /* that ever came; the n-th is at n % WEIR_DEMO_ALERTS */
     char alerts_last[64];
-    int64_t fired_ms, resolved_ms; /* wall time of the first such alert, 0: none yet */
+    int64_t fired_ms, resolved_ms; /* wall time of the first one in WEIR_DEMO_COUNTRY, 0: none */
 };
 int weir_demo_view_open(struct weir_demo_view *view, const char *redis_url, const char *group,
                         bool countries, struct weir_err *err);
@@ -107,15 +110,14 @@ void weir_demo_view_close(struct weir_demo_view *view);
 
 struct weir_demo_screen {
     bool terminal, color;
-    int lines;           /* of the frame that is there, to draw over it */
-    int64_t printed_ms;  /* piped: when the windows were last printed */
-    uint64_t alerts_len; /* piped: how many were printed */
+    int lines;                    /* of the frame that is there, to draw over it */
+    int64_t printed_ms, as_of_ms; /* piped: when the windows were last printed, and which */
+    uint64_t alerts_len;          /* piped: how many were printed */
 };
 struct weir_demo_note {
     const char *listen;
     int64_t started_ms, seconds, incident_ms; /* incident_ms 0: there is none */
     uint64_t sent;
-    bool caught_up;
 };
 void weir_demo_screen_open(struct weir_demo_screen *screen);
 void weir_demo_screen_draw(struct weir_demo_screen *screen, const struct weir_demo_view *view,

@@ -14,7 +14,7 @@
 #include "weir/buf.h"
 
 #define FRAME_MAX 65536
-#define PIPED_EVERY_MS 5000
+#define PIPED_EVERY_MS 10000
 #define BOLD "\033[1m"
 #define DIM "\033[2m"
 #define RED "\033[1;31m"
@@ -121,9 +121,8 @@ static void draw_head(struct frame *frame, const struct weir_demo_note *note, in
     if (note->seconds > 0)
         snprintf(left, sizeof left, "%" PRId64 " s left", rest > 0 ? rest : 0);
     line(frame, "%s", "");
-    line(frame, "%sweir%s  %s  %s records%s  %s%s%s", style(frame, BOLD), style(frame, PLAIN), now,
-         sent, note->caught_up ? "" : " (history, not yet now)", style(frame, DIM), left,
-         style(frame, PLAIN));
+    line(frame, "%sweir%s  %s  %s records made  %s%s%s", style(frame, BOLD), style(frame, PLAIN),
+         now, sent, style(frame, DIM), left, style(frame, PLAIN));
     line(frame, "API http://%s/api/v1/windows  and /metrics, /api/v1/alerts", note->listen);
     line(frame, "%s", "");
 }
@@ -249,8 +248,10 @@ static void print_lines(struct weir_demo_screen *screen, const struct weir_demo_
                alert->summary);
     }
     screen->alerts_len = view->alerts_len;
-    if (now_ms - screen->printed_ms >= PIPED_EVERY_MS) {
+    bool moved = view->windows[0].as_of_ms != screen->as_of_ms;
+    if (moved || now_ms - screen->printed_ms >= PIPED_EVERY_MS) {
         screen->printed_ms = now_ms;
+        screen->as_of_ms = view->windows[0].as_of_ms;
         clock_text(now, sizeof now, now_ms);
         incident_text(text, sizeof text, note, now_ms);
         printf("%s  %" PRIu64 " records, API http://%s/, %s\n", now, note->sent, note->listen,

@@ -12,9 +12,10 @@
 #include "weir/traffic.h"
 
 #define SESSIONS_PER_SECOND 500.0
-#define HISTORY_MS 200000  /* so that the windows are full when the demo begins */
+#define HISTORY_MS 120000  /* so that the windows are full when the demo begins */
 #define WARM_UP_MS 2400000 /* so that the first purchases come with the first sessions */
 #define CATCH_UP_PER_MS 80 /* a mock partition keeps 5 MB: the consumer must stay near */
+#define FLUSH_MS 2000
 #define TOPIC_MAX 256
 
 struct weir_demo_feed {
@@ -134,5 +135,6 @@ void weir_demo_feed_stop(struct weir_demo_feed *feed) {
         return;
     atomic_store(&feed->stop, true);
     pthread_join(feed->thread, NULL);
+    weir_producer_flush(feed->producer, FLUSH_MS);
     free_feed(feed);
 }

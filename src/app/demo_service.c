@@ -95,26 +95,41 @@ static int write_config(const struct weir_demo_service *service,
     return result;
 }
 
-/* A normal country converts 2.3 % to 3.2 % of its sessions here; nine failed payments of ten bring
- * it to 0.3 %. Small countries have no verdict: 30 s of them are too few sessions. */
-static int write_rules(const struct weir_demo_service *service, bool generated,
+#define RULES_HEAD "groups:\n  - name: demo\n    rules:"
+#define RULES_TAIL                                                                                 \
+    "        labels: { severity: page }\n"                                                         \
+    "        annotations: { summary: \"Conversion {{value}} ({{num}} of {{den}} sessions), "       \
+    "threshold {{threshold}}\" }\n"
+
+/* Of the generated shop: a normal country converts 2.3 % to 3.2 % of its sessions; nine failed
+ * payments of ten bring it to 0.3 %. Small countries have no verdict: 30 s are too few sessions. */
+static const char rules_shop[] =
+    RULES_HEAD "\n      - alert: ConversionDown\n        metric: conversion_rate\n"
+               "        window: " WEIR_DEMO_WINDOW "\n        by: [country]\n"
+               "        below: 1.6%\n        resolve: 1.8%\n"
+               "        min_sample: 1500\n        for: 10s\n" RULES_TAIL;
+/* Of traffic that is not known here. */
+static const char rules_any[] =
+    RULES_HEAD "\n      - alert: ConversionDown\n        metric: conversion_rate\n"
+               "        window: 5m\n        drops_by: 30%\n        min_sample: 1000\n"
+               "        for: 30s\n" RULES_TAIL;
+static const char rules_none[] = RULES_HEAD " []\n";
+
+static int write_rules(const struct weir_demo_service *service, const char *rules,
                        struct weir_err *err) {
     struct weir_buf text;
     weir_buf_init(&text, CONFIG_MAX);
-    weir_buf_text(&text, "groups:\n  - name: demo\n    rules:\n      - alert: ConversionDown\n"
-                         "        metric: conversion_rate\n");
-    if (generated)
-        weir_buf_text(&text, "        window: " WEIR_DEMO_WINDOW "\n        by: [country]\n"
-                             "        below: 1.6%\n        resolve: 1.8%\n"
-                             "        min_sample: 1500\n        for: 10s\n");
-    else
-        weir_buf_text(&text, "        window: 5m\n        drops_by: 30%\n"
-                             "        min_sample: 1000\n        for: 30s\n");
-    weir_buf_text(&text, "        labels: { severity: page }\n"
-                         "        annotations: { summary: \"Conversion {{value}} ({{num}} of "
-                         "{{den}} sessions), threshold {{threshold}}\" }\n");
+    weir_buf_text(&text, rules);
     int result = write_file(service, "rules.yaml", &text, err);
     weir_buf_close(&text);
+    return result;
+}
+
+int weir_demo_service_arm(const struct weir_demo_service *service, struct weir_err *err) {
+    int result = write_rules(service, rules_shop, err);
+    if (result == 0 && kill(service->pid, SIGHUP) != 0)
+        result = weir_err_set(err, WEIR_ERR_UNREACHABLE, "weir run does not take a SIGHUP: %s",
+                              strerror(errno));
     return result;
 }
 
@@ -177,7 +192,7 @@ int weir_demo_service_start(struct weir_demo_service *service,
         snprintf(service->listen, sizeof service->listen, "127.0.0.1:%d", free_port());
     int result = write_config(service, options, brokers, topic, err);
     if (result == 0)
-        result = write_rules(service, !options->topic, err);
+        result = write_rules(service, options->topic ? rules_any : rules_none, err);
     if (result == 0 && setenv("WEIR_DEMO_REDIS", options->redis_url, 1) != 0)
         result = weir_err_set(err, WEIR_ERR_REFUSED, "no memory for the environment");
     return result == 0 ? spawn(service, err) : result;

@@ -148,9 +148,10 @@ static void take_alert(struct weir_demo_view *view, const char *text) {
     }
     bool fires = strcmp(alert.status, "firing") == 0;
     bool resolves = strcmp(alert.status, "resolved") == 0;
-    if (fires && view->fired_ms == 0)
+    bool expected = strcmp(alert.segment, "country " WEIR_DEMO_COUNTRY) == 0;
+    if (fires && expected && view->fired_ms == 0)
         view->fired_ms = alert.as_of_ms;
-    if (resolves && view->resolved_ms == 0)
+    if (resolves && expected && view->resolved_ms == 0)
         view->resolved_ms = alert.as_of_ms;
     for (int i = 0; i < view->segments_len; i++) {
         const char *name = strchr(alert.segment, ' ');

@@ -64,7 +64,8 @@ static const struct weir_option options[] = {
     {"groups[].rules[].annotations", MAP, .example = "{ summary: \"Conversion {{value}}\" }",
      .max = 32, .flags = RELOAD,
      .help = "texts with `{{value}}`, `{{num}}`, `{{den}}`, `{{threshold}}`, `{{window}}`, "
-             "`{{metric}}`, `{{segment}}`, `{{change}}`, `{{previous}}`, `{{label}}`"},
+             "`{{metric}}`, `{{segment}}`, `{{change}}`, `{{previous}}`, `{{label}}` (the alert's "
+             "name)"},
 };
 
 const struct weir_options *weir_options_rules(void) {

@@ -35,3 +35,28 @@ const char weir_script_commit[] =
     "redis.call('HSET', KEYS[1], 'seq', ARGV[3], 'offset', ARGV[4], 'watermark', ARGV[5],\n"
     "           'state', ARGV[6], 'idle', ARGV[8], 'lag', ARGV[9], 'wall', ARGV[10])\n"
     "return 'OK'\n";
+
+const char weir_script_lease[] =
+    "#!lua\n"
+    "-- KEYS: lease. ARGV: token, milliseconds. 1 when the lease is ours.\n"
+    "local holder = redis.call('GET', KEYS[1])\n"
+    "if holder and holder ~= ARGV[1] then return 0 end\n"
+    "redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])\n"
+    "return 1\n";
+
+const char weir_script_publish[] =
+    "#!lua\n"
+    "-- KEYS: lease, published. ARGV: token, previous number, this number, then commands, each as\n"
+    "-- the number of its words and the words.\n"
+    "if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 'FENCED' end\n"
+    "local last = redis.call('HGET', KEYS[2], 'number') or '0'\n"
+    "if last == ARGV[3] then return 'DUP' end\n"
+    "if last ~= ARGV[2] then return 'STALE' end\n"
+    "local at = 4\n"
+    "while at <= #ARGV do\n"
+    "  local words = tonumber(ARGV[at])\n"
+    "  redis.call(unpack(ARGV, at + 1, at + words))\n"
+    "  at = at + words + 1\n"
+    "end\n"
+    "redis.call('HSET', KEYS[2], 'number', ARGV[3])\n"
+    "return 'OK'\n";

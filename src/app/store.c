@@ -1,26 +1,22 @@
 #include "app/store.h"
 
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
 
 #include "app/scripts.h"
+#include "app/words.h"
 #include "weir/log.h"
 
 #define FIXED_KEYS 3
-#define FIXED_ARGS 13
 #define LOAD_PIPELINE 256
 
 struct weir_store {
     struct weir_redis *redis;
     char *group;
     struct weir_script claim, commit;
-    const char **argv; /* reused for every commit */
-    size_t *lens;
-    size_t argv_cap;
-    struct weir_buf text; /* key names and numbers of one commit */
+    struct weir_words words; /* of one commit */
     uint64_t bytes;
     uint64_t script_loaded_in; /* the connection's generation; 0: none */
 };
@@ -34,7 +30,7 @@ int weir_store_new(struct weir_store **store, struct weir_redis *redis, const ch
     s->group = strdup(group);
     weir_script_init(&s->claim, weir_script_claim);
     weir_script_init(&s->commit, weir_script_commit);
-    weir_buf_init(&s->text, 64 << 20);
+    weir_words_init(&s->words);
     *store = s;
     return 0;
 }
@@ -43,9 +39,7 @@ void weir_store_free(struct weir_store *s) {
     if (!s)
         return;
     free(s->group);
-    free(s->argv);
-    free(s->lens);
-    weir_buf_close(&s->text);
+    weir_words_close(&s->words);
     free(s);
 }
 
@@ -196,43 +190,11 @@ static int load_script(struct weir_store *s, struct weir_err *err) {
     return status;
 }
 
-struct arguments {
-    struct weir_store *store;
-    int len;
-};
-
-static void put(struct arguments *args, const char *bytes, size_t len) {
-    struct weir_store *s = args->store;
-    if ((size_t)args->len == s->argv_cap) {
-        s->argv_cap = s->argv_cap ? s->argv_cap * 2 : 256;
-        s->argv = realloc(s->argv, s->argv_cap * sizeof *s->argv);
-        s->lens = realloc(s->lens, s->argv_cap * sizeof *s->lens);
-        WEIR_ASSERT(s->argv && s->lens);
-    }
-    s->argv[args->len] = bytes;
-    s->lens[args->len++] = len;
-    s->bytes += len;
-}
-
-/* A short text in the commit's own buffer, which has room for it: it must not move. */
-static void put_text(struct arguments *args, const char *format, ...)
-    __attribute__((format(printf, 2, 3)));
-static void put_text(struct arguments *args, const char *format, ...) {
-    struct weir_buf *text = &args->store->text;
-    va_list values;
-    va_start(values, format);
-    int len = vsnprintf(text->data + text->len, text->cap - text->len, format, values);
-    va_end(values);
-    WEIR_ASSERT(len >= 0 && (size_t)len < text->cap - text->len);
-    put(args, text->data + text->len, (size_t)len);
-    text->len += (size_t)len + 1;
-}
-
-static void put_keys(struct arguments *args, const char *tag, const struct weir_changes *changes,
+static void put_keys(struct weir_words *words, const char *tag, const struct weir_changes *changes,
                      bool removed) {
     for (size_t i = 0; i < changes->len; i++)
         if (changes->items[i].remove == removed)
-            put_text(args, "%s:%s", tag, changes->items[i].key);
+            weir_words_put(words, "%s:%s", tag, changes->items[i].key);
 }
 
 static size_t count_items(const struct weir_changes *changes, bool removed, bool buckets_only) {
@@ -244,53 +206,51 @@ static size_t count_items(const struct weir_changes *changes, bool removed, bool
 }
 
 /* The members of the touched set: a bucket's key without "b:". */
-static void put_members(struct arguments *args, const struct weir_changes *changes, bool removed) {
+static void put_members(struct weir_words *words, const struct weir_changes *changes,
+                        bool removed) {
     for (size_t i = 0; i < changes->len; i++)
         if (changes->items[i].touched_level >= 0 && changes->items[i].remove == removed)
-            put_text(args, "%s", changes->items[i].key + 2);
+            weir_words_put(words, "%s", changes->items[i].key + 2);
 }
 
-static void put_changes(struct arguments *args, const struct weir_claim *claim,
+static void put_changes(struct weir_words *words, const struct weir_claim *claim,
                         const struct weir_changes *changes, const struct weir_liveness *live) {
-    put(args, claim->token, WEIR_TOKEN_LEN);
-    put_text(args, "%llu", (unsigned long long)changes->prev_seq);
-    put_text(args, "%llu", (unsigned long long)changes->seq);
-    put_text(args, "%lld", (long long)changes->offset);
-    put_text(args, "%lld", (long long)changes->watermark_ms);
-    put(args, changes->meta, changes->meta_len);
-    put(args, changes->ticks_len ? changes->ticks : "", changes->ticks_len);
-    put_text(args, "%d", live->idle);
-    put_text(args, "%lld", (long long)live->lag);
-    put_text(args, "%lld", (long long)live->wall_ms);
-    put_text(args, "%zu", count_items(changes, false, false));
-    put_text(args, "%zu", count_items(changes, false, true));
-    put_text(args, "%zu", count_items(changes, true, true));
-    put_members(args, changes, false);
-    put_members(args, changes, true);
+    weir_words_borrow(words, claim->token, WEIR_TOKEN_LEN);
+    weir_words_put(words, "%llu", (unsigned long long)changes->prev_seq);
+    weir_words_put(words, "%llu", (unsigned long long)changes->seq);
+    weir_words_put(words, "%lld", (long long)changes->offset);
+    weir_words_put(words, "%lld", (long long)changes->watermark_ms);
+    weir_words_borrow(words, changes->meta, changes->meta_len);
+    weir_words_borrow(words, changes->ticks_len ? changes->ticks : "", changes->ticks_len);
+    weir_words_put(words, "%d", live->idle);
+    weir_words_put(words, "%lld", (long long)live->lag);
+    weir_words_put(words, "%lld", (long long)live->wall_ms);
+    weir_words_put(words, "%zu", count_items(changes, false, false));
+    weir_words_put(words, "%zu", count_items(changes, false, true));
+    weir_words_put(words, "%zu", count_items(changes, true, true));
+    put_members(words, changes, false);
+    put_members(words, changes, true);
     for (size_t i = 0; i < changes->len; i++)
         if (!changes->items[i].remove)
-            put(args, changes->bytes + changes->items[i].at, changes->items[i].len);
+            weir_words_borrow(words, changes->bytes + changes->items[i].at, changes->items[i].len);
 }
 
 /* EVALSHA <sha> <number of keys> KEYS ARGV */
-static struct arguments build(struct weir_store *s, const struct weir_claim *claim,
-                              const struct weir_changes *changes,
-                              const struct weir_liveness *live) {
-    struct arguments args = {s, 0};
-    size_t keys = FIXED_KEYS + changes->len;
-    weir_buf_clear(&s->text);
-    weir_buf_reserve(&s->text, (keys + changes->len + FIXED_ARGS) * (strlen(claim->tag) + 48));
-    WEIR_ASSERT(!s->text.failed);
-    put(&args, "EVALSHA", 7);
-    put(&args, s->commit.sha, 40);
-    put_text(&args, "%zu", keys);
-    put_text(&args, "%s:meta", claim->tag);
-    put_text(&args, "%s:t", claim->tag);
-    put_text(&args, "%s:ticks", claim->tag);
-    put_keys(&args, claim->tag, changes, false);
-    put_keys(&args, claim->tag, changes, true);
-    put_changes(&args, claim, changes, live);
-    return args;
+static void build(struct weir_store *s, const struct weir_claim *claim,
+                  const struct weir_changes *changes, const struct weir_liveness *live) {
+    struct weir_words *words = &s->words;
+    weir_words_clear(words);
+    weir_words_put(words, "EVALSHA");
+    weir_words_put(words, "%s", s->commit.sha);
+    weir_words_put(words, "%zu", FIXED_KEYS + changes->len);
+    weir_words_put(words, "%s:meta", claim->tag);
+    weir_words_put(words, "%s:t", claim->tag);
+    weir_words_put(words, "%s:ticks", claim->tag);
+    put_keys(words, claim->tag, changes, false);
+    put_keys(words, claim->tag, changes, true);
+    put_changes(words, claim, changes, live);
+    weir_words_finish(words);
+    s->bytes += words->bytes;
 }
 
 int weir_store_commit(struct weir_store *s, const struct weir_claim *claim,
@@ -304,9 +264,9 @@ int weir_store_commit(struct weir_store *s, const struct weir_claim *claim,
     status = load_script(s, err);
     if (status != 0)
         return status;
-    struct arguments args = build(s, claim, &changes, live);
+    build(s, claim, &changes, live);
     *sent = true;
-    return weir_redis_append(s->redis, args.len, s->argv, s->lens, err);
+    return weir_redis_append(s->redis, (int)s->words.len, s->words.argv, s->words.lens, err);
 }
 
 static int verdict(const struct weir_reply *reply, struct weir_partition *partition,

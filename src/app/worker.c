@@ -122,6 +122,20 @@ static void close_all(struct weir_worker *w) {
     free(w->records);
 }
 
+/* Every topic must be there: a consumer would wait for it without a word. */
+static int check_topics(struct weir_worker *w) {
+    for (size_t i = 0; i < w->config->kafka.topics_len; i++) {
+        int partitions = weir_consumer_partitions(w->consumer, (int32_t)i, &w->err);
+        if (partitions < 0)
+            return partitions;
+        if (partitions == 0)
+            return weir_err_set(&w->err, WEIR_ERR_INPUT,
+                                "the topic %s does not exist; make it, or correct kafka.topics",
+                                w->config->kafka.topics[i]);
+    }
+    return 0;
+}
+
 static int open_all(struct weir_worker *w) {
     const struct weir_config *config = w->config;
     struct weir_kafka_options kafka = config->kafka;
@@ -142,6 +156,8 @@ static int open_all(struct weir_worker *w) {
     struct weir_rebalance rebalance = {weir_own_assigned, weir_own_revoked, w};
     if (status == 0)
         status = weir_consumer_new(&w->consumer, &kafka, rebalance, &w->err);
+    if (status == 0 && w->number == 0)
+        status = check_topics(w);
     return status;
 }
 

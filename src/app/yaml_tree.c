@@ -251,15 +251,21 @@ static struct weir_yaml *build(struct builder *b) {
     return node;
 }
 
+static bool two_events(struct builder *b) {
+    if (!next_event(b))
+        return false;
+    return next_event(b);
+}
+
 static struct weir_yaml *build_document(struct builder *b) {
-    if (!next_event(b) || !next_event(b)) /* the stream, then its document */
+    if (!two_events(b)) /* the stream, then its document */
         return NULL;
     if (b->event.type == YAML_STREAM_END_EVENT) {
         HERE(b, "the file is empty; write the options, `weir check` tells what is missing");
         return NULL;
     }
     struct weir_yaml *root = next_event(b) ? build(b) : NULL;
-    if (!root || !next_event(b) || !next_event(b)) /* the document's end, then the stream's */
+    if (!root || !two_events(b)) /* the document's end, then the stream's */
         return NULL;
     if (b->event.type != YAML_STREAM_END_EVENT) {
         HERE(b, "a second document begins here; keep one document to a file");

@@ -231,6 +231,8 @@ static enum weir_reason take_record(struct weir_decoder *decoder, json_t *record
 static enum weir_reason take_text(struct weir_decoder *decoder, const char *bytes, size_t len) {
     if (len == strspn(bytes, " \t\n\r"))
         return WEIR_OK;
+    if (memchr(bytes, 0, len))
+        return WEIR_BAD_JSON; /* jansson 2.14 skips a NUL that follows a number */
     json_t *tree = parse(decoder->reference, bytes, len);
     if (!tree)
         return WEIR_BAD_JSON;

@@ -14,21 +14,16 @@ static const double powers[POWERS] = {1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  
                                       1e8,  1e9,  1e10, 1e11, 1e12, 1e13, 1e14, 1e15,
                                       1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22};
 
-struct digits {
-    uint64_t value; /* of the first DIGITS_MAX of them */
-    size_t count;   /* significant digits: leading zeros of the whole number are not */
-};
-
 static inline bool is_digit(char c) {
     return c >= '0' && c <= '9';
 }
 
-static inline const char *take_digits(const char *at, const char *end, struct digits *digits) {
-    for (; at != end && is_digit(*at); at++) {
-        if (digits->count < DIGITS_MAX)
-            digits->value = digits->value * 10 + (uint64_t)(*at - '0');
-        digits->count += digits->value > 0;
-    }
+/* Beyond DIGITS_MAX digits the value means nothing. */
+static inline const char *take_digits(const char *at, const char *end, uint64_t *value) {
+    uint64_t sum = *value;
+    for (; at != end && is_digit(*at); at++)
+        sum = sum * 10 + (uint64_t)(*at - '0');
+    *value = sum;
     return at;
 }
 
@@ -47,55 +42,72 @@ static const char *take_exponent(const char *at, const char *end, int64_t *expon
     return at;
 }
 
-static double real_of(const char *text, size_t len, const struct digits *digits, int64_t exponent,
-                      bool minus) {
-    if (digits->value == 0)
-        return minus ? -0.0 : 0.0;
-    if (digits->count <= DIGITS_MAX && digits->value <= EXACT_MAX && exponent > -POWERS &&
-        exponent < POWERS) {
-        double value = (double)digits->value;
+/* The number's parts: -<whole>.<fraction>e<exponent>. */
+struct number {
+    const char *text, *end, *whole;
+    int64_t whole_len, fraction_len, exponent;
+    uint64_t digits; /* of both, as one number */
+};
+
+/* Out of a double's range: above it, or so near to 0? By the place of the first digit. */
+static bool is_above(const struct number *number) {
+    int64_t zeros = 0;
+    if (*number->whole != '0')
+        return number->whole_len + number->exponent > 0;
+    while (zeros < number->fraction_len && number->whole[2 + zeros] == '0')
+        zeros++;
+    return number->exponent - zeros > 0;
+}
+
+static double real_of(const struct number *number) {
+    bool minus = *number->text == '-';
+    int64_t exponent = number->exponent - number->fraction_len;
+    if (number->whole_len + number->fraction_len <= DIGITS_MAX && number->digits <= EXACT_MAX &&
+        exponent > -POWERS && exponent < POWERS) {
+        double value = (double)number->digits;
         value = exponent < 0 ? value / powers[-exponent] : value * powers[exponent];
         return minus ? -value : value;
     }
     double value;
-    if (weir_real_parse(text, len, &value) == 0)
+    if (weir_real_parse(number->text, (size_t)(number->end - number->text), &value) == 0)
         return value;
-    value = (int64_t)digits->count + exponent > 0 ? INFINITY : 0.0;
+    value = is_above(number) ? INFINITY : 0.0;
     return minus ? -value : value;
 }
 
 enum weir_number weir_number_parse(const char *text, size_t len, int64_t *whole, double *real) {
     const char *at = text, *end = text + len;
-    struct digits digits = {0};
-    int64_t exponent = 0, fraction = 0;
+    struct number number = {.text = text, .end = end};
     bool minus = at != end && *at == '-', integer = true;
     if (minus)
         at++;
     if (at == end || !is_digit(*at) || (*at == '0' && at + 1 != end && is_digit(at[1])))
         return WEIR_NUMBER_NONE;
-    at = take_digits(at, end, &digits);
+    number.whole = at;
+    at = take_digits(at, end, &number.digits);
+    number.whole_len = at - number.whole;
     if (at != end && *at == '.') {
         const char *start = ++at;
-        at = take_digits(at, end, &digits);
+        at = take_digits(at, end, &number.digits);
+        number.fraction_len = at - start;
+        integer = false;
         if (at == start)
             return WEIR_NUMBER_NONE;
-        fraction = at - start;
-        integer = false;
     }
     if (at != end && (*at == 'e' || *at == 'E')) {
-        at = take_exponent(at + 1, end, &exponent);
+        at = take_exponent(at + 1, end, &number.exponent);
+        integer = false;
         if (!at)
             return WEIR_NUMBER_NONE;
-        integer = false;
     }
     if (at != end)
         return WEIR_NUMBER_NONE;
-    if (integer && digits.count <= DIGITS_MAX &&
-        digits.value <= (uint64_t)INT64_MAX + (minus ? 1 : 0)) {
-        *whole = minus ? (int64_t)(0 - digits.value) : (int64_t)digits.value;
+    if (integer && number.whole_len <= DIGITS_MAX &&
+        number.digits <= (uint64_t)INT64_MAX + (minus ? 1 : 0)) {
+        *whole = minus ? (int64_t)(0 - number.digits) : (int64_t)number.digits;
         return WEIR_NUMBER_INT;
     }
-    *real = real_of(text, len, &digits, exponent - fraction, minus);
+    *real = real_of(&number);
     return WEIR_NUMBER_REAL;
 }
 

@@ -63,7 +63,7 @@ static bool is_word(const char *data, uint32_t len, const char *word) {
     return len == strlen(word) && memcmp(data, word, len) == 0;
 }
 
-/* A scalar that is not a string into its slot; null counts as absent. 0, or -1: it is not JSON. */
+/* Anything but a string into its slot; null counts as absent. 0, or -1: it is not JSON. */
 static int fill_word(struct weir_walk *walk, int slot, uint32_t token) {
     struct weir_scalar *scalar = &walk->capture->slots[slot];
     char *data = walk->text + walk->places[token];
@@ -89,43 +89,43 @@ static int fill_word(struct weir_walk *walk, int slot, uint32_t token) {
 }
 
 /* An empty string counts as absent too. */
-static inline int fill(struct weir_walk *walk, int slot, uint32_t token) {
+static inline void fill_string(struct weir_walk *walk, int slot, uint32_t token) {
     struct weir_scalar *scalar = &walk->capture->slots[slot];
-    if (weir_walk_byte(walk, token) != '"')
-        return fill_word(walk, slot, token);
     scalar->data = weir_walk_string(walk, token, &scalar->len);
     scalar->kind = WEIR_SCALAR_RAW_STRING;
     walk->capture->filled[slot] = scalar->len > 0;
-    return 0;
 }
 
-/* A text to look up: itself, or without its escapes. -1: no mapped text can be that long; -2: it is
- * not JSON. */
-static int64_t plain_text(const struct weir_walk *walk, char **text, uint32_t len) {
-    if (!walk->escapes || !memchr(*text, '\\', len))
-        return len;
+/* A string token's value in the set, its escapes taken out. -1: none; -2: failed, it is not JSON.
+ */
+static __attribute__((noinline)) int32_t
+find_escaped(struct weir_walk *walk, const struct weir_keys *keys, char *text, size_t len) {
+    if (!memchr(text, '\\', len))
+        return weir_keys_find(keys, text, len);
     if (len > walk->scratch_max)
-        return -1;
-    int64_t plain = weir_text_unescape(walk->scratch, *text, len);
-    *text = walk->scratch;
-    return plain < 0 ? -2 : plain;
+        return -1; /* no mapped text can be that long */
+    int64_t plain = weir_text_unescape(walk->scratch, text, len);
+    if (plain >= 0)
+        return weir_keys_find(keys, walk->scratch, (size_t)plain);
+    walk->reason = WEIR_BAD_JSON;
+    return -2;
+}
+
+static inline int32_t find_string(struct weir_walk *walk, const struct weir_keys *keys,
+                                  uint32_t token) {
+    uint32_t len;
+    char *text = weir_walk_string(walk, token, &len);
+    return walk->escapes ? find_escaped(walk, keys, text, len)
+                         : weir_keys_find_padded(keys, text, len);
 }
 
 /* What is mapped of the key at `token`, which a value has to follow. -1: nothing; -2: failed. */
 static inline int32_t find_key(struct weir_walk *walk, const struct weir_keys *keys,
                                uint32_t token) {
-    uint32_t len;
-    if (weir_walk_byte(walk, token) != '"' || weir_walk_byte(walk, token + 1) != ':') {
-        walk->reason = WEIR_BAD_JSON;
-        return -2;
-    }
-    char *key = weir_walk_string(walk, token, &len);
-    if (!walk->escapes)
-        return weir_keys_find_padded(keys, key, len);
-    int64_t plain = plain_text(walk, &key, len);
-    if (plain == -2)
-        walk->reason = WEIR_BAD_JSON;
-    return plain < 0 ? (int32_t)plain : weir_keys_find(keys, key, (size_t)plain);
+    if (weir_walk_byte(walk, token) == '"' && weir_walk_byte(walk, token + 1) == ':')
+        return find_string(walk, keys, token);
+    walk->reason = WEIR_BAD_JSON;
+    return -2;
 }
 
 /* After a value: the next key or element, or past the end, which `more` tells. */
@@ -159,7 +159,10 @@ uint32_t weir_walk_object(struct weir_walk *walk, const struct weir_node *node, 
             if (seen >> next->bit & 1)
                 return weir_walk_fail(walk, WEIR_DUPLICATE_KEY);
             seen |= (uint64_t)1 << next->bit;
-            token = take_value(walk, next, token, depth + 1);
+            if (next->slot >= 0 && text[places[token]] == '"')
+                fill_string(walk, next->slot, token++); /* the common case */
+            else
+                token = take_value(walk, next, token, depth + 1);
         } else {
             token = skip(walk, token, depth + 1);
         }
@@ -194,16 +197,10 @@ static int32_t find_item(struct weir_walk *walk, const struct weir_node *node, u
             return -2;
         }
         seen = seen || found == 0;
-        if (found == 0 && weir_walk_byte(walk, token + 2) == '"') {
-            uint32_t len;
-            char *text = weir_walk_string(walk, token + 2, &len);
-            int64_t plain = plain_text(walk, &text, len);
-            if (plain == -2)
-                walk->reason = WEIR_BAD_JSON;
-            item = plain < 0 ? (int32_t)plain : weir_keys_find(&node->picks, text, (size_t)plain);
-            if (item == -2)
-                return -2;
-        }
+        if (found == 0 && weir_walk_byte(walk, token + 2) == '"')
+            item = find_string(walk, &node->picks, token + 2);
+        if (item == -2)
+            return -2;
         token = weir_walk_skip(walk, token + 2, depth + 1);
         if (token != 0)
             token = next_token(walk, token, '}', &more);
@@ -255,7 +252,9 @@ static uint32_t walk_list(struct weir_walk *walk, const struct weir_node *node, 
 static uint32_t take_value(struct weir_walk *walk, const struct weir_node *node, uint32_t token,
                            uint32_t depth) {
     char c = weir_walk_byte(walk, token);
-    if (node->slot >= 0 && fill(walk, node->slot, token) != 0)
+    if (node->slot >= 0 && c == '"')
+        fill_string(walk, node->slot, token);
+    else if (node->slot >= 0 && fill_word(walk, node->slot, token) != 0)
         return weir_walk_fail(walk, WEIR_BAD_JSON);
     if (node->list >= 0)
         walk->capture->lists[node->list] = token;

@@ -13,6 +13,34 @@ static int damaged(struct weir_err *err, const char *key) {
                         key);
 }
 
+int weir_partition_read_meta(const void *meta, size_t len, struct weir_partition_status *status) {
+    struct weir_reader in;
+    weir_reader_init(&in, meta, len);
+    *status = (struct weir_partition_status){0};
+    if (weir_reader_byte(&in) != WEIR_STATE_VERSION)
+        return -1;
+    status->seq = weir_reader_varint(&in);
+    status->offset = weir_reader_zigzag(&in);
+    status->newest_ms = weir_reader_zigzag(&in);
+    status->watermark_ms = weir_reader_zigzag(&in);
+    status->records = weir_reader_varint(&in);
+    status->events = weir_reader_varint(&in);
+    status->unknown_types = weir_reader_varint(&in);
+    status->bots = weir_reader_varint(&in);
+    if (weir_reader_varint(&in) != WEIR_REASONS)
+        return -1;
+    for (int r = 0; r < WEIR_REASONS; r++)
+        status->rejected[r] = weir_reader_varint(&in);
+    status->late = status->rejected[WEIR_LATE];
+    return in.failed ? -1 : 0;
+}
+
+/* Behind the version: eight numbers, the reasons' number, and one for each. */
+static void skip_figures(struct weir_reader *in) {
+    for (int i = 0; i < 8 + 1 + WEIR_REASONS; i++)
+        weir_reader_varint(in);
+}
+
 int weir_partition_import_meta(struct weir_partition *p, const void *meta, size_t len,
                                struct weir_err *err) {
     struct weir_reader in;
@@ -23,18 +51,19 @@ int weir_partition_import_meta(struct weir_partition *p, const void *meta, size_
                             "the stored state has format %u and this weir reads format %u; run the "
                             "weir that wrote it, or start a new kafka.group",
                             version, WEIR_STATE_VERSION);
-    p->seq = weir_reader_varint(&in);
-    p->offset = weir_reader_zigzag(&in);
-    p->newest_ms = weir_reader_zigzag(&in);
-    p->watermark_ms = weir_reader_zigzag(&in);
-    p->records = weir_reader_varint(&in);
-    p->events = weir_reader_varint(&in);
-    p->unknown_types = weir_reader_varint(&in);
-    p->bot_events = weir_reader_varint(&in);
-    if (weir_reader_varint(&in) != WEIR_REASONS)
+    struct weir_partition_status status;
+    if (weir_partition_read_meta(meta, len, &status) != 0)
         return damaged(err, "meta");
-    for (int r = 0; r < WEIR_REASONS; r++)
-        p->rejected[r] = weir_reader_varint(&in);
+    p->seq = status.seq;
+    p->offset = status.offset;
+    p->newest_ms = status.newest_ms;
+    p->watermark_ms = status.watermark_ms;
+    p->records = status.records;
+    p->events = status.events;
+    p->unknown_types = status.unknown_types;
+    p->bot_events = status.bots;
+    memcpy(p->rejected, status.rejected, sizeof p->rejected);
+    skip_figures(&in);
     p->first_delta = weir_reader_varint(&in);
     p->next_chunk = (uint32_t)weir_reader_varint(&in) % WEIR_CHUNKS;
     for (uint32_t chunk = 0; chunk < WEIR_CHUNKS; chunk++)

@@ -53,7 +53,7 @@ static inline uint64_t weir_keys_eight(const char *bytes) {
 }
 
 static inline uint32_t weir_keys_place(uint64_t head, size_t len) {
-    return (uint32_t)(((head ^ (uint64_t)len << 56) * 0x9e3779b97f4a7c15u) >> 40);
+    return (uint32_t)((head + len) * 0x9e3779b97f4a7c15u >> 50); /* every byte reaches the top */
 }
 
 static inline int32_t weir_keys_find_head(const struct weir_keys *keys, uint64_t head,

@@ -102,6 +102,22 @@ const struct weir_metric *weir_metrics_builtin(size_t *len) {
     return builtin;
 }
 
+int weir_metric_of_counter(struct weir_metric *metric, const char *name,
+                           enum weir_reading reading) {
+    for (uint8_t c = 0; c < WEIR_C_CUSTOM; c++) {
+        if (counters[c].reading != reading || strcmp(counters[c].name, name) != 0)
+            continue;
+        *metric = (struct weir_metric){.reading = reading,
+                                       .num_unit = counters[c].unit,
+                                       .den_unit = counters[c].unit,
+                                       .num = {{1, c}},
+                                       .help = counters[c].help};
+        snprintf(metric->name, sizeof metric->name, "%s", name);
+        return 0;
+    }
+    return -1;
+}
+
 static int64_t side(const struct weir_term *terms, const int64_t *cell) {
     int64_t sum = 0;
     for (int i = 0; i < WEIR_TERMS_MAX && terms[i].sign != 0; i++)
@@ -111,7 +127,10 @@ static int64_t side(const struct weir_term *terms, const int64_t *cell) {
 
 struct weir_ratio weir_metric_eval(const struct weir_metric *metric, const int64_t *cell) {
     struct weir_ratio ratio = {side(metric->num, cell), side(metric->den, cell), NAN};
-    if (ratio.den != 0)
+    if (metric->den[0].sign == 0) { /* a counter alone: its own sample */
+        ratio.den = ratio.num;
+        ratio.value = weir_unit_number(metric->num_unit, ratio.num);
+    } else if (ratio.den != 0)
         ratio.value = weir_unit_number(metric->num_unit, ratio.num) /
                       weir_unit_number(metric->den_unit, ratio.den);
     return ratio;

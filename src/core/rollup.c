@@ -459,6 +459,11 @@ double weir_rollup_visitors(const struct weir_rollup *r, uint32_t window) {
     return weir_hll_estimate(r->windows[window].hll);
 }
 
+bool weir_rollup_is_warm(const struct weir_rollup *r, uint32_t window) {
+    const struct window *w = &r->windows[window];
+    return w->as_of_ms != INT64_MIN && r->first_ms <= w->as_of_ms - w->width_ms;
+}
+
 bool weir_rollup_has_previous(const struct weir_rollup *r, uint32_t window) {
     const struct window *w = &r->windows[window];
     return w->as_of_ms != INT64_MIN && r->first_ms <= w->as_of_ms - 2 * w->width_ms;

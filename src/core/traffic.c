@@ -83,7 +83,7 @@ int weir_traffic_new(struct weir_traffic **out, const struct weir_traffic_option
                           : INT64_MAX;
     traffic->queue = (struct weir_traffic_queue){
         .heads = heads, .bits = bits, .at_ms = options->start_ms - options->warm_up_ms};
-    traffic->second = -1;
+    weir_traffic_render_init(traffic);
     traffic->faults.random = weir_traffic_mix(options->seed + 1);
     for (int i = 0; i < WEIR_TRAFFIC_FAULTS; i++)
         traffic->faults.any = traffic->faults.any || options->faults[i] > 0;

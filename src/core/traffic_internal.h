@@ -25,7 +25,7 @@ struct weir_traffic_trait {
     double share; /* of the visitors; the shares of a dimension add up to 1 */
     double bounce, cart, checkout, purchase;
     double price_median, price_sigma; /* category only: EUR, sigma of the logarithm */
-    const char *text;                 /* device: viewport; country: language; channel: referrer */
+    const char *text;                 /* channel: the referrer of its visits */
 };
 
 struct weir_traffic_agent {
@@ -112,6 +112,14 @@ struct weir_traffic_session {
     uint8_t segment[WEIR_TRAFFIC_DIMENSIONS];
 };
 
+/* Bytes that are copied into every event. */
+#define WEIR_TRAFFIC_VALUES_MAX 16 /* of a dimension */
+#define WEIR_TRAFFIC_AGENTS_MAX 16
+struct weir_traffic_piece {
+    char text[250];
+    uint8_t len;
+};
+
 /* The calendar queue: one bucket a millisecond, a ring over the longest silence. */
 #define WEIR_TRAFFIC_RING (1u << 21)
 struct weir_traffic_queue {
@@ -156,8 +164,10 @@ struct weir_traffic {
     uint32_t sessions_len, sessions_cap, sessions_free;
     struct weir_traffic_queue queue;
 
-    int64_t second; /* whose text is in `stamp` */
-    char stamp[24]; /* "2026-01-05T00:00:00." */
+    struct weir_traffic_piece values[WEIR_TRAFFIC_DIMENSIONS][WEIR_TRAFFIC_VALUES_MAX];
+    struct weir_traffic_piece agents[WEIR_TRAFFIC_AGENTS_MAX]; /* to the end of the line */
+    int64_t second;                                            /* whose text is in `stamp` */
+    char stamp[24];                                            /* "2026-01-05T00:00:00." */
     struct weir_traffic_faults faults;
     bool has_ready; /* `line` waits for what is held back before it */
     int64_t ready_ms;
@@ -189,7 +199,8 @@ void weir_traffic_count_start(struct weir_traffic *traffic,
 void weir_traffic_count_event(struct weir_traffic *traffic,
                               const struct weir_traffic_session *session, int64_t time_ms);
 
-/* traffic_render: writes line and key. */
+/* traffic_render: init makes the pieces; render writes line and key. */
+void weir_traffic_render_init(struct weir_traffic *traffic);
 void weir_traffic_render(struct weir_traffic *traffic, const struct weir_traffic_session *session,
                          int64_t time_ms);
 /* "2026-01-05T00:00:00.000Z", 24 bytes and a NUL. */

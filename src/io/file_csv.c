@@ -168,7 +168,7 @@ static void put_string(struct weir_buf *out, const char *at, size_t len, bool es
 }
 
 static char *field_text(const struct field *field) {
-    char *text = malloc(field->len + 1);
+    char *text = calloc(field->len + 1, 1);
     size_t len = 0;
     if (!text)
         return NULL;
@@ -177,7 +177,6 @@ static char *field_text(const struct field *field) {
         if (field->escaped && field->at[i] == '"')
             i++;
     }
-    text[len] = '\0';
     return text;
 }
 

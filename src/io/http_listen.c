@@ -60,7 +60,7 @@ static int bind_one(const struct addrinfo *at) {
 }
 
 static int bound_port(int fd) {
-    struct sockaddr_storage storage;
+    struct sockaddr_storage storage = {0};
     socklen_t len = sizeof storage;
     if (getsockname(fd, (struct sockaddr *)&storage, &len) != 0)
         return 0;

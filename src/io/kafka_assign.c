@@ -45,11 +45,12 @@ static void forget_all(struct weir_consumer *consumer) {
 
 /* An assignment stops fetchers by messages to librdkafka's own main thread, and another one before
  * they have arrived would stop them twice and abort the process (issue 5573, in every release up
- * to 2.15). So take turns with that thread: the stop, then its reply, are behind us afterwards. */
+ * to 2.15). So take turns with that thread: the stop, then its reply, are behind us afterwards.
+ * While closing nothing follows, and a question to a group that has ended is never answered. */
 static rd_kafka_resp_err_t assign(struct weir_consumer *consumer,
                                   const rd_kafka_topic_partition_list_t *list) {
     rd_kafka_resp_err_t code = rd_kafka_assign(consumer->rk, list);
-    for (int turn = 0; turn < ASSIGN_TURNS; turn++) {
+    for (int turn = 0; turn < ASSIGN_TURNS && !consumer->closing; turn++) {
         rd_kafka_topic_partition_list_t *now = NULL;
         if (rd_kafka_assignment(consumer->rk, &now) == RD_KAFKA_RESP_ERR_NO_ERROR)
             rd_kafka_topic_partition_list_destroy(now);

@@ -115,8 +115,8 @@ void weir_consumer_free(struct weir_consumer *consumer) {
     if (!consumer)
         return;
     WEIR_ASSERT(consumer->batches_out == 0);
-    consumer->closing = true;
     weir_consumer_settle(consumer);
+    consumer->closing = true;
     rd_kafka_consumer_close(consumer->rk); /* calls `revoked` */
     rd_kafka_queue_destroy(consumer->queue);
     rd_kafka_destroy(consumer->rk);

@@ -51,6 +51,7 @@ void weir_notify_free(struct weir_notify *notify) {
 }
 
 /* Keeps how the answer begins; refusing more of it ends the transfer. */
+// NOLINTNEXTLINE(readability-non-const-parameter): libcurl's signature
 static size_t on_answer(char *bytes, size_t size, size_t len, void *context) {
     struct weir_notify *notify = context;
     (void)size; /* always 1 */

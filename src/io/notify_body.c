@@ -27,13 +27,21 @@ static const char *text_of(const json_t *object, const char *key) {
     return text ? text : "";
 }
 
+/* RFC 3339 without idle zeros, as Go writes it. */
 static void time_text(char *out, int64_t time_ms) {
     time_t seconds = (time_t)(time_ms / 1000);
+    int part = (int)(time_ms % 1000);
     struct tm utc;
-    char day[24];
+    char day[24], fraction[8] = "";
     gmtime_r(&seconds, &utc);
     strftime(day, sizeof day, "%Y-%m-%dT%H:%M:%S", &utc);
-    snprintf(out, TIME_TEXT_MAX, "%s.%03dZ", day, (int)(time_ms % 1000));
+    if (part % 100 == 0 && part > 0)
+        snprintf(fraction, sizeof fraction, ".%d", part / 100);
+    else if (part % 10 == 0 && part > 0)
+        snprintf(fraction, sizeof fraction, ".%02d", part / 10);
+    else if (part > 0)
+        snprintf(fraction, sizeof fraction, ".%03d", part);
+    snprintf(out, TIME_TEXT_MAX, "%s%sZ", day, fraction);
 }
 
 /* As short as it can be and still be the same number. */
@@ -75,9 +83,8 @@ static void put_value(json_t *object, const char *name, const json_t *value, boo
 }
 
 static void put_all(json_t *object, json_t *values) {
-    const char *name;
-    json_t *value;
-    json_object_foreach(values, name, value) put_value(object, name, value, true);
+    for (void *at = json_object_iter(values); at; at = json_object_iter_next(values, at))
+        put_value(object, json_object_iter_key(at), json_object_iter_value(at), true);
 }
 
 static void make_labels(struct message *message, const char *group) {
@@ -150,11 +157,10 @@ static json_t *group_key(json_t *labels) {
     struct weir_buf text;
     size_t len = 0, size = json_object_size(labels);
     const char **names = calloc(size + 1, sizeof *names);
-    const char *name;
-    json_t *value;
     if (!names)
         return NULL;
-    json_object_foreach(labels, name, value) names[len++] = name;
+    for (void *at = json_object_iter(labels); at; at = json_object_iter_next(labels, at))
+        names[len++] = json_object_iter_key(at);
     qsort(names, len, sizeof *names, name_compare);
     weir_buf_init(&text, WEIR_NOTIFY_BODY_MAX);
     weir_buf_text(&text, "{}:{");

@@ -7,8 +7,8 @@
 #include <stdint.h>
 
 #include "weir/buf.h"
-#include "weir/config.h"
 #include "weir/err.h"
+#include "weir/notify.h"
 
 #define WEIR_NOTIFY_BODY_MAX ((size_t)1024 * 1024)
 

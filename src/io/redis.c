@@ -9,8 +9,7 @@
 #include "io/redis_reply.h"
 #include "weir/buf.h"
 
-#define BYTES_MAX ((size_t)1 << 30) /* of what waits to be sent, of one reply, of unread replies   \
-                                     */
+#define BYTES_MAX ((size_t)1 << 30) /* unsent, unread, and of one reply */
 #define FLUSH_BYTES ((size_t)1 << 20)
 #define KEEP_BYTES ((size_t)8 << 20) /* a larger buffer is given back once it is empty */
 #define CHUNK_BYTES ((size_t)64 << 10)

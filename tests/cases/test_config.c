@@ -187,10 +187,12 @@ static void test_json(void) {
         return;
     CHECK_TEXT(config->kafka.brokers, "a:9092,b:9092");
     CHECK_TEXT(config->kafka.group, "weir");
-    CHECK_INT(config->kafka.properties_len, 2);
+    CHECK_INT(config->kafka.properties_len, 3);
     CHECK_TEXT(config->kafka.properties[0].name, "sasl.password");
     CHECK_TEXT(config->kafka.properties[0].value, "p@ss:w/rd%");
     CHECK_TEXT(config->kafka.properties[1].value, "1");
+    CHECK_TEXT(config->kafka.properties[2].name, "ssl.key.password");
+    CHECK_TEXT(config->kafka.properties[2].value, "from a windows editor");
     CHECK_TEXT(config->redis_url, "rediss://weir:p%40ss%3Aw%2Frd%25@localhost:6380/3");
     CHECK_INT(config->workers, 4);
     CHECK_INT(config->plan.gap_ms, HOUR_MS);
@@ -234,14 +236,15 @@ static void test_small(void) {
 static void test_details(void) {
     setenv("WEIR_TEST_GROUP", "from-env", 1);
     struct weir_config *config = load_text(
-        "kafka: { brokers: a, topics: b, group: \"x-${WEIR_TEST_GROUP}-$${y}\", "
+        "kafka: { brokers: a, topics: b, group: \"x-${WEIR_TEST_GROUP}\", client_id: \"$${y}\", "
         "start: 2024-01-31T00:00:00Z, prefetch: 1GiB }\n"
         "events: { preset: rees46, max_record: 512 }\nsessions: { gap: 2w, cap: 3650d }\n"
         "metrics:\n  a: { ratio: [ { count: purchase }, { sum: quantity, of: purchase } ] }\n"
         "  b: { ratio: [ { sum: quantity, of: purchase }, { count: purchase } ] }\n");
     if (!config)
         return;
-    CHECK_TEXT(config->kafka.group, "x-from-env-${y}");
+    CHECK_TEXT(config->kafka.group, "x-from-env");
+    CHECK_TEXT(config->kafka.client_id, "${y}");
     CHECK_TEXT(config->kafka.brokers, "a");
     CHECK_INT(config->start, WEIR_START_TIME);
     CHECK_INT(config->start_time_ms, 1706659200000);

@@ -186,6 +186,8 @@ static void test_timeout(const char *url) {
     struct weir_redis *redis = opened(url, 300), *other = opened(url, 3000);
     struct weir_reply *reply = NULL;
     struct weir_err err = {0};
+    CHECK_INT(weir_redis_do(other, &reply, &err, "DEL", "never", NULL), 0);
+    weir_reply_free(reply);
     int64_t start_us = weir_clock_monotonic_us();
     CHECK_INT(weir_redis_do(redis, &reply, &err, "BLPOP", "never", "0", NULL),
               -WEIR_ERR_UNREACHABLE);
@@ -310,6 +312,38 @@ static void test_db_and_socket(const char *url) {
     weir_redis_free(none);
 }
 
+static void test_tls(void) {
+    const char *url = getenv("REDIS_TLS_URL"), *ca = getenv("REDIS_TLS_CA");
+    if (!url || !ca) {
+        puts("TLS left out: REDIS_TLS_URL and REDIS_TLS_CA are not set");
+        return;
+    }
+    struct weir_err err = {0};
+    struct weir_redis *redis = opened(url, 3000);
+    unsetenv("SSL_CERT_FILE");
+    CHECK_INT(weir_redis_connect(redis, &err), -WEIR_ERR_UNREACHABLE); /* nobody vouches for it */
+    CHECK(strstr(err.text, "self-signed") != NULL);
+    puts(err.text);
+    setenv("SSL_CERT_FILE", ca, 1);
+    CHECK_INT(weir_redis_connect(redis, &err), 0);
+    weir_redis_free(redis);
+    test_pipeline(url);
+    test_timeout(url);
+
+    char other[512]; /* the certificate is for 127.0.0.1 */
+    snprintf(other, sizeof other, "rediss://localhost:%s", strrchr(url, ':') + 1);
+    redis = opened(other, 3000);
+    CHECK_INT(weir_redis_connect(redis, &err), -WEIR_ERR_UNREACHABLE);
+    puts(err.text);
+    weir_redis_free(redis);
+    const char *plain = getenv("REDIS_URL"); /* a server that does not speak TLS */
+    snprintf(other, sizeof other, "rediss%s", plain + strlen("redis"));
+    redis = opened(other, 3000);
+    CHECK_INT(weir_redis_connect(redis, &err), -WEIR_ERR_UNREACHABLE);
+    puts(err.text);
+    weir_redis_free(redis);
+}
+
 int main(void) {
     const char *url = getenv("REDIS_URL");
     signal(SIGPIPE, SIG_IGN);
@@ -325,5 +359,6 @@ int main(void) {
     test_script(url);
     test_password(url);
     test_db_and_socket(url);
+    test_tls();
     return check_done("redis");
 }

@@ -11,6 +11,7 @@ the ledger.
 Times are ms since 1970, money and quantities are micros (1 piece = 1,000,000 micros).
 """
 
+import math
 from bisect import bisect_left
 from collections import defaultdict
 from dataclasses import dataclass, field
@@ -340,7 +341,7 @@ class Partition:
         write("s_duration_ms", duration)
         write("s_orders", session.orders)
         write("s_revenue", session.revenue)
-        write(f"bin{sketch_bin(duration)}")
+        self.write(end, [TOTAL], f"bin{sketch_bin(duration)}", 1)
         write("evicted", evicted)
         if abandoned and session.visitor and self.plan.recovery:
             known = self.abandoned.get(session.visitor, end)
@@ -379,26 +380,31 @@ class Partition:
         """{segment: {counter: sum}} over everything."""
         return summed((segment, counter, amount) for _, segment, counter, amount in self.ledger)
 
-    def is_kept(self, level, start):
-        """A level's buckets are kept for twice its largest window behind the watermark."""
-        largest = max((w for w in self.plan.windows if level_of(w) == level), default=0)
-        return bool(largest) and start + LEVELS[level] > self.watermark - 2 * largest
+    def oldest_kept(self, level):
+        """A level's buckets are kept while they end after the watermark less twice its largest
+        window; none where no window uses the level. What falls into an older bucket is in the
+        totals only."""
+        windows = [window for window in self.plan.windows if level_of(window) == level]
+        if not windows or self.watermark is None:
+            return math.inf
+        width = LEVELS[level]
+        return (self.watermark - 2 * max(windows)) // width * width
 
     def buckets(self, level):
         """{(start of the bucket, segment): {counter: sum}} of all buckets still kept."""
-        width = LEVELS[level]
+        width, oldest = LEVELS[level], self.oldest_kept(level)
         return summed(
             ((time // width * width, segment), counter, amount)
             for time, segment, counter, amount in self.ledger
-            if self.is_kept(level, time // width * width)
+            if time >= oldest
         )
 
     def visitors(self, level):
         """{start of the bucket: its visitors}, for buckets with any."""
-        width = LEVELS[level]
+        width, oldest = LEVELS[level], self.oldest_kept(level)
         result = defaultdict(set)
         for time, visitor in self.visits:
-            if self.is_kept(level, time // width * width):
+            if time >= oldest:
                 result[time // width * width].add(visitor)
         return result
 

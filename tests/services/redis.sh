@@ -2,7 +2,8 @@
 # A real Redis for the tests: on a free port of 127.0.0.1, in a folder of its own, durable.
 #
 #   redis.sh start DIR [ARGS...]   starts it (ARGS: more of redis-server's); writes DIR/env
-#                                  (REDIS_URL=..., REDIS_PORT=...) and DIR/pid
+#                                  (REDIS_URL=..., REDIS_PORT=..., and with openssl here also
+#                                  REDIS_TLS_URL=..., REDIS_TLS_CA=...) and DIR/pid
 #   redis.sh resume DIR            starts it again on the same data and port, after a kill or halt
 #   redis.sh halt DIR              ends it and keeps its data
 #   redis.sh stop DIR              ends it and removes DIR
@@ -54,12 +55,23 @@ end() { # dir: exactly the process that was started
     rm -f "$1/pid"
 }
 
-config() { # dir port [args...]: redis-server's own --name value, as lines
+certificate() { # dir: one for 127.0.0.1 that is its own authority
+    command -v openssl >/dev/null || return 0
+    openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 30 \
+        -subj /CN=127.0.0.1 -addext subjectAltName=IP:127.0.0.1 \
+        -keyout "$1/tls.key" -out "$1/tls.crt" 2>"$1/log"
+}
+
+config() { # dir port tls_port [args...]: redis-server's own --name value, as lines
     printf 'bind 127.0.0.1\nport %s\ndir "%s"\n' "$2" "$1"
     [ ${#1} -gt 90 ] || printf 'unixsocket "%s/socket"\n' "$1" # a socket's path is short
     printf 'save ""\nappendonly yes\nappendfsync everysec\nmaxmemory-policy noeviction\n'
     case $(redis-server --version) in *v=[0-6].*) ;; *) echo 'enable-debug-command local' ;; esac
-    shift 2
+    if [ -e "$1/tls.crt" ]; then
+        printf 'tls-port %s\ntls-cert-file "%s/tls.crt"\ntls-key-file "%s/tls.key"\n' "$3" "$1" "$1"
+        printf 'tls-ca-cert-file "%s/tls.crt"\ntls-auth-clients no\n' "$1"
+    fi
+    shift 3
     for arg; do
         case $arg in
         --*) printf '\n%s' "${arg#--}" ;;
@@ -75,11 +87,16 @@ start() { # dir [args...]
     dir=$(cd "$1" && pwd)
     [ ! -e "$dir/pid" ] || die "$dir is in use (it has a pid): redis.sh stop $1"
     shift
+    certificate "$dir"
     for _ in 1 2 3; do
         port=$(free_port)
-        config "$dir" "$port" "$@" >"$dir/redis.conf"
+        tls_port=$(free_port)
+        [ "$port" != "$tls_port" ] || continue
+        config "$dir" "$port" "$tls_port" "$@" >"$dir/redis.conf"
         if launch "$dir"; then
             printf 'REDIS_URL=redis://127.0.0.1:%s/0\nREDIS_PORT=%s\n' "$port" "$port" >"$dir/env"
+            [ ! -e "$dir/tls.crt" ] || printf 'REDIS_TLS_URL=rediss://127.0.0.1:%s/0\nREDIS_TLS_CA=%s\n' \
+                "$tls_port" "$dir/tls.crt" >>"$dir/env"
             return
         fi
         say "redis-server did not start on port $port; the end of its log:"
@@ -88,7 +105,7 @@ start() { # dir [args...]
     die "gave up; see $dir/log"
 }
 
-usage() { sed -n '2,8s/^# \{0,1\}//p' "$0" >&2; exit 2; }
+usage() { sed -n '2,9s/^# \{0,1\}//p' "$0" >&2; exit 2; }
 [ $# -ge 2 ] || usage
 verb=$1
 shift

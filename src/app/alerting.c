@@ -1,0 +1,342 @@
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "app/evaluator_state.h"
+#include "app/names.h"
+#include "weir/clock.h"
+#include "weir/log.h"
+
+#define LABELS_MAX 64
+
+/* ---- the alerts that are followed ---- */
+
+static uint64_t rule_print(const struct weir_rule *rule) {
+    return weir_alert_fingerprint(rule, NULL, NULL, 0);
+}
+
+static struct weir_tracked *add_tracked(struct weir_evaluator *e) {
+    if (e->tracked_len == e->tracked_cap) {
+        e->tracked_cap = e->tracked_cap ? e->tracked_cap * 2 : 64;
+        e->tracked = realloc(e->tracked, e->tracked_cap * sizeof *e->tracked);
+        WEIR_ASSERT(e->tracked != NULL);
+    }
+    struct weir_tracked *tracked = &e->tracked[e->tracked_len++];
+    *tracked = (struct weir_tracked){0};
+    return tracked;
+}
+
+static struct weir_tracked *find_tracked(struct weir_evaluator *e, uint64_t fingerprint) {
+    for (size_t i = 0; i < e->tracked_len; i++)
+        if (e->tracked[i].alert.fingerprint == fingerprint)
+            return &e->tracked[i];
+    return NULL;
+}
+
+static void forget(struct weir_evaluator *e, struct weir_tracked *tracked) {
+    free(tracked->json);
+    *tracked = e->tracked[--e->tracked_len];
+}
+
+void weir_alerting_free(struct weir_evaluator *e) {
+    for (size_t i = 0; i < e->tracked_len; i++)
+        free(e->tracked[i].json);
+    free(e->tracked);
+    weir_silences_close(&e->silences);
+    e->tracked = NULL;
+    e->tracked_len = e->tracked_cap = 0;
+}
+
+/* ---- their state in Redis ---- */
+
+static void command3(struct weir_evaluator *e, const char *verb, const char *rest,
+                     uint64_t fingerprint, const char *value) {
+    char key[WEIR_NAME_KEY_MAX];
+    weir_name_key(key, sizeof key, e->config->kafka.group, "%s", rest);
+    size_t command = weir_publish_command(e);
+    weir_words_put(&e->words, "%s", verb);
+    weir_words_put(&e->words, "%s", key);
+    weir_words_put(&e->words, "%016" PRIx64, fingerprint);
+    if (value)
+        weir_words_put(&e->words, "%s", value);
+    weir_publish_end(e, command);
+}
+
+static void save_state(struct weir_evaluator *e, const struct weir_tracked *tracked) {
+    const struct weir_alert *a = &tracked->alert;
+    char text[256];
+    snprintf(text, sizeof text,
+             "%016" PRIx64 " %d %d %" PRId64 " %" PRId64 " %" PRId64 " %" PRId64 " %u",
+             tracked->rule, (int)a->state, (int)a->before_suspect, a->since_ms, a->starts_ms,
+             a->good_since_ms, a->sent_ms, a->changes);
+    command3(e, "HSET", "alertstate", a->fingerprint, text);
+}
+
+static bool parse_state(struct weir_tracked *tracked, const char *fingerprint, const char *text) {
+    struct weir_alert *a = &tracked->alert;
+    int state, before;
+    if (sscanf(fingerprint, "%" SCNx64, &a->fingerprint) != 1 ||
+        sscanf(text, "%" SCNx64 " %d %d %" SCNd64 " %" SCNd64 " %" SCNd64 " %" SCNd64 " %u",
+               &tracked->rule, &state, &before, &a->since_ms, &a->starts_ms, &a->good_since_ms,
+               &a->sent_ms, &a->changes) != 8 ||
+        state < 0 || state > WEIR_SUSPECT || before < 0 || before > WEIR_SUSPECT)
+        return false;
+    a->state = (enum weir_alert_state)state;
+    a->before_suspect = (enum weir_alert_state)before;
+    return true;
+}
+
+static int load_hash(struct weir_evaluator *e, const char *rest, struct weir_reply **reply,
+                     struct weir_err *err) {
+    char key[WEIR_NAME_KEY_MAX];
+    weir_name_key(key, sizeof key, e->config->kafka.group, "%s", rest);
+    return weir_redis_do(e->redis, reply, err, "HGETALL", key, NULL);
+}
+
+int weir_alerting_load(struct weir_evaluator *e, struct weir_err *err) {
+    struct weir_reply *reply = NULL;
+    weir_alerting_free(e);
+    int status = load_hash(e, "alertstate", &reply, err);
+    if (status != 0)
+        return status;
+    for (size_t i = 0; i + 1 < reply->items_len; i += 2) {
+        struct weir_tracked tracked = {0};
+        if (parse_state(&tracked, reply->items[i]->text, reply->items[i + 1]->text))
+            *add_tracked(e) = tracked;
+        else
+            weir_log(WEIR_LOG_WARN, "alert", "stored state is not readable; the alert starts anew",
+                     WEIR_STR("fingerprint", reply->items[i]->text), WEIR_LOG_END);
+    }
+    weir_reply_free(reply);
+    status = load_hash(e, "firing", &reply, err);
+    if (status != 0)
+        return status;
+    for (size_t i = 0; i + 1 < reply->items_len; i += 2) {
+        struct weir_tracked *tracked =
+            find_tracked(e, strtoull(reply->items[i]->text, NULL, 16));
+        if (tracked) {
+            tracked->json = strdup(reply->items[i + 1]->text);
+            tracked->in_firing = true;
+        }
+    }
+    weir_reply_free(reply);
+    return 0;
+}
+
+static void load_silences(struct weir_evaluator *e) {
+    struct weir_reply *reply = NULL;
+    struct weir_err err;
+    if (load_hash(e, "silences", &reply, &err) != 0)
+        return; /* the step fails at its next question, and comes again */
+    weir_silences_close(&e->silences);
+    weir_silences_load(&e->silences, reply, weir_clock_wall_ms());
+    weir_reply_free(reply);
+}
+
+/* ---- telling ---- */
+
+static const char *silence_of(const struct weir_evaluator *e, const struct weir_rule *rule,
+                              struct weir_str segment) {
+    struct weir_label labels[LABELS_MAX];
+    char window[WEIR_NAME_WINDOW_MAX], value[WEIR_DIMENSION_VALUE_MAX + 1];
+    char alertname[] = "alertname", metric[] = "metric", window_name[] = "window";
+    char reading[] = "reading", live[] = "live", settled[] = "settled";
+    size_t len = 0;
+    weir_window_name(window, sizeof window, rule->window_ms);
+    snprintf(value, sizeof value, "%.*s", (int)segment.len, segment.data ? segment.data : "");
+    labels[len++] = (struct weir_label){alertname, rule->name};
+    labels[len++] = (struct weir_label){metric, rule->metric};
+    labels[len++] = (struct weir_label){window_name, window};
+    labels[len++] =
+        (struct weir_label){reading, rule->reading == WEIR_SETTLED ? settled : live};
+    if (rule->by_len > 0)
+        labels[len++] = (struct weir_label){rule->by_names[0], value};
+    for (size_t i = 0; i < rule->labels_len && len < LABELS_MAX; i++)
+        labels[len++] = rule->labels[i];
+    return weir_silences_find(&e->silences, labels, len);
+}
+
+/* The stream and the channel that dashboards follow. */
+static void tell_stream(struct weir_evaluator *e, const struct weir_tracked *tracked) {
+    char key[WEIR_NAME_KEY_MAX];
+    weir_name_key(key, sizeof key, e->config->kafka.group, "alerts");
+    size_t command = weir_publish_command(e);
+    weir_words_put(&e->words, "XADD");
+    weir_words_put(&e->words, "%s", key);
+    weir_words_put(&e->words, "MAXLEN");
+    weir_words_put(&e->words, "~");
+    weir_words_put(&e->words, "100000");
+    weir_words_put(&e->words, "*");
+    weir_words_put(&e->words, "alert");
+    weir_words_put(&e->words, "%s", tracked->json);
+    weir_publish_end(e, command);
+    command = weir_publish_command(e);
+    weir_words_put(&e->words, "PUBLISH");
+    weir_words_put(&e->words, "%s", key);
+    weir_words_put(&e->words, "%s", tracked->json);
+    weir_publish_end(e, command);
+}
+
+static void tell_sinks(struct weir_evaluator *e, const struct weir_tracked *tracked) {
+    char key[WEIR_NAME_KEY_MAX];
+    for (size_t i = 0; i < e->config->sinks_len; i++) {
+        const struct weir_sink *sink = &e->config->sinks[i];
+        if (sink->type == WEIR_SINK_LOG) {
+            weir_log(WEIR_LOG_WARN, "alert", tracked->told_state, WEIR_STR("alert", tracked->json),
+                     WEIR_LOG_END);
+            continue;
+        }
+        weir_name_key(key, sizeof key, e->config->kafka.group, "outbox:%s", sink->name);
+        size_t command = weir_publish_command(e);
+        weir_words_put(&e->words, "XADD");
+        weir_words_put(&e->words, "%s", key);
+        weir_words_put(&e->words, "MAXLEN");
+        weir_words_put(&e->words, "~");
+        weir_words_put(&e->words, "%lld", (long long)e->config->outbox_max);
+        weir_words_put(&e->words, "*");
+        weir_words_put(&e->words, "id");
+        weir_words_put(&e->words, "%016" PRIx64 "-%u", tracked->alert.fingerprint,
+                       tracked->alert.changes);
+        weir_words_put(&e->words, "alert");
+        weir_words_put(&e->words, "%s", tracked->json);
+        weir_publish_end(e, command);
+    }
+}
+
+static const char *status_of(enum weir_alert_change change, enum weir_alert_state state) {
+    if (change == WEIR_BECAME_RESOLVED || change == WEIR_BECAME_INACTIVE)
+        return "resolved";
+    return weir_alert_state_name(state);
+}
+
+/* What one step of an alert brings: its state, the firing hash, the stream, the sinks. */
+static void tell(struct weir_evaluator *e, const struct weir_rule *rule,
+                 struct weir_tracked *tracked, const struct weir_sample *sample,
+                 struct weir_str segment, enum weir_alert_change change) {
+    enum weir_alert_state state = tracked->alert.state;
+    bool shown = state == WEIR_FIRING || (state == WEIR_SUSPECT && tracked->in_firing);
+    const char *silenced = silence_of(e, rule, segment);
+    if (change != WEIR_NO_CHANGE || shown) {
+        free(tracked->json);
+        snprintf(tracked->told_state, sizeof tracked->told_state, "%s", status_of(change, state));
+        tracked->json =
+            weir_alert_json(e, rule, tracked, tracked->told_state, sample, segment, silenced);
+    }
+    if (shown)
+        command3(e, "HSET", "firing", tracked->alert.fingerprint, tracked->json);
+    else if (tracked->in_firing)
+        command3(e, "HDEL", "firing", tracked->alert.fingerprint, NULL);
+    tracked->in_firing = shown;
+    if (change == WEIR_NO_CHANGE)
+        return;
+    if (change != WEIR_STILL_FIRING) {
+        tell_stream(e, tracked);
+        e->figures.alert_changes++;
+    }
+    bool for_people = change == WEIR_BECAME_FIRING || change == WEIR_STILL_FIRING ||
+                      change == WEIR_BECAME_RESOLVED;
+    if (for_people && !silenced)
+        tell_sinks(e, tracked);
+}
+
+/* ---- the step ---- */
+
+struct weir_metric weir_alerting_metric(const struct weir_evaluator *e,
+                                        const struct weir_rule *rule) {
+    struct weir_metric counter;
+    if (rule->metric_index >= 0)
+        return e->config->metrics[rule->metric_index];
+    int unknown = weir_metric_of_counter(&counter, rule->metric, rule->reading);
+    WEIR_ASSERT(!unknown); /* checked when the rules were read */
+    return counter;
+}
+
+static void step_segment(struct weir_evaluator *e, const struct weir_rule *rule, uint32_t window,
+                         uint32_t segment) {
+    struct weir_metric metric = weir_alerting_metric(e, rule);
+    struct weir_sample sample = {
+        .now = weir_metric_eval(&metric, weir_rollup_cell(e->rollup, window, segment)),
+        .previous = weir_metric_eval(&metric, weir_rollup_previous(e->rollup, window, segment)),
+        .suspect = e->suspect[0] != '\0',
+        .as_of_ms = weir_rollup_as_of(e->rollup, window),
+    };
+    struct weir_str value = {0};
+    const char *dimension = NULL;
+    if (segment > 0) {
+        dimension = e->config->dimension_names[weir_rollup_dimension(e->rollup, segment)];
+        value = weir_rollup_value(e->rollup, segment);
+    }
+    uint64_t fingerprint = weir_alert_fingerprint(rule, dimension, value.data, value.len);
+    struct weir_tracked *tracked = find_tracked(e, fingerprint);
+    if (!tracked) {
+        if (weir_rule_holds(rule, &sample, false) != 1)
+            return; /* nothing to follow */
+        tracked = add_tracked(e);
+        tracked->alert.fingerprint = fingerprint;
+        tracked->rule = rule_print(rule);
+    }
+    struct weir_alert before = tracked->alert;
+    enum weir_alert_change change =
+        weir_rule_step(rule, &tracked->alert, &sample, e->config->repeat_interval_ms);
+    tell(e, rule, tracked, &sample, value, change);
+    if (tracked->alert.state == WEIR_INACTIVE) {
+        command3(e, "HDEL", "alertstate", fingerprint, NULL);
+        forget(e, tracked);
+    } else if (memcmp(&before, &tracked->alert, sizeof before) != 0) {
+        save_state(e, tracked);
+    }
+}
+
+static void step_rule(struct weir_evaluator *e, const struct weir_rule *rule, uint32_t window) {
+    bool compares = rule->condition == WEIR_DROPS_BY || rule->condition == WEIR_RISES_BY;
+    if (compares ? !weir_rollup_has_previous(e->rollup, window)
+                 : !weir_rollup_is_warm(e->rollup, window))
+        return; /* the first window is not full yet */
+    if (rule->by_len == 0) {
+        step_segment(e, rule, window, 0);
+        return;
+    }
+    for (uint32_t s = 1; s < weir_rollup_segments(e->rollup); s++)
+        if (weir_rollup_dimension(e->rollup, s) == rule->by[0])
+            step_segment(e, rule, window, s);
+}
+
+void weir_alerting_step(struct weir_evaluator *e, const bool *moved) {
+    const struct weir_rules *rules = &e->config->rules;
+    if (rules->len > 0)
+        load_silences(e);
+    for (size_t r = 0; r < rules->len; r++)
+        for (uint32_t w = 0; w < e->config->plan.windows_len; w++)
+            if (moved[w] && e->config->plan.windows_ms[w] == rules->rules[r].window_ms)
+                step_rule(e, &rules->rules[r], w);
+    weir_alerting_orphans(e);
+}
+
+static bool has_rule(const struct weir_evaluator *e, uint64_t print) {
+    for (size_t r = 0; r < e->config->rules.len; r++)
+        if (rule_print(&e->config->rules.rules[r]) == print)
+            return true;
+    return false;
+}
+
+void weir_alerting_orphans(struct weir_evaluator *e) {
+    for (size_t i = e->tracked_len; i-- > 0;) {
+        struct weir_tracked *tracked = &e->tracked[i];
+        if (has_rule(e, tracked->rule))
+            continue;
+        if (tracked->in_firing && tracked->json) {
+            tracked->alert.changes++;
+            char *resolved = weir_alert_json_resolved(tracked, e->as_of_ms);
+            free(tracked->json);
+            tracked->json = resolved;
+            snprintf(tracked->told_state, sizeof tracked->told_state, "resolved");
+            tell_stream(e, tracked);
+            tell_sinks(e, tracked);
+        }
+        command3(e, "HDEL", "firing", tracked->alert.fingerprint, NULL);
+        command3(e, "HDEL", "alertstate", tracked->alert.fingerprint, NULL);
+        forget(e, tracked);
+    }
+}

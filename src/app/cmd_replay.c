@@ -1,0 +1,104 @@
+#include <getopt.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "app/commands.h"
+#include "app/replay.h"
+
+static const char usage[] =
+    "usage: weir replay --config FILE [--format jsonl|csv] [--sort] [--summary text|json]\n"
+    "                   [--redis URL] INPUT...|-\n"
+    "\n"
+    "  --format     what the inputs hold, one record a line (jsonl) or rows under a header (csv)\n"
+    "  --sort       all records of all inputs in the order of their event time\n"
+    "  --summary    totals over the whole input, every session closed at its end (text)\n"
+    "  --redis URL  also leave state and windows there, as `weir run` would\n";
+
+struct replay_options {
+    const char *config, *redis;
+    enum weir_file_format format;
+    bool sort, json;
+};
+
+static int wrong(const char *option, const char *value, const char *instead) {
+    fprintf(stderr, "weir replay: --%s %s: write %s\n", option, value, instead);
+    return WEIR_ERR_USAGE;
+}
+
+static int parse(int argc, char **argv, struct replay_options *options) {
+    static const struct option known[] = {
+        {"config", required_argument, NULL, 'c'},  {"format", required_argument, NULL, 'f'},
+        {"sort", no_argument, NULL, 's'},          {"summary", required_argument, NULL, 'm'},
+        {"redis", required_argument, NULL, 'r'},   {"help", no_argument, NULL, 'h'},
+        {0},
+    };
+    int option;
+    optind = 1;
+    while ((option = getopt_long(argc, argv, "", known, NULL)) != -1) {
+        if (option == 'c')
+            options->config = optarg;
+        else if (option == 'r')
+            options->redis = optarg;
+        else if (option == 's')
+            options->sort = true;
+        else if (option == 'f' && strcmp(optarg, "csv") == 0)
+            options->format = WEIR_FILE_CSV;
+        else if (option == 'f' && strcmp(optarg, "jsonl") != 0)
+            return wrong("format", optarg, "jsonl or csv");
+        else if (option == 'm' && strcmp(optarg, "json") == 0)
+            options->json = true;
+        else if (option == 'm' && strcmp(optarg, "text") != 0)
+            return wrong("summary", optarg, "text or json");
+        else if (option == 'h')
+            return fputs(usage, stdout) < 0 ? 1 : -1;
+        else if (option == '?')
+            return WEIR_ERR_USAGE;
+    }
+    if (optind < argc && options->config)
+        return 0;
+    fputs(usage, stderr);
+    return WEIR_ERR_USAGE;
+}
+
+static int replay(const struct weir_config *config, const struct replay_options *options,
+                  char *const *paths, int paths_len) {
+    struct weir_replay r;
+    struct weir_err err;
+    int status = weir_replay_open(&r, config, &err);
+    if (status == 0)
+        status = weir_replay_files(&r, paths, paths_len, options->format, options->sort, &err);
+    if (status == 0 && options->redis)
+        status = weir_replay_store(&r, options->redis, &err);
+    if (status == 0) {
+        weir_partition_finish(r.partition);
+        int failed = options->json ? weir_replay_summary_json(&r, stdout)
+                                   : weir_replay_summary_text(&r, stdout);
+        if (failed)
+            status = weir_err_set(&err, WEIR_ERR_INPUT, "the summary could not be written");
+    }
+    if (status != 0)
+        fprintf(stderr, "weir replay: %s\n", err.text);
+    weir_replay_close(&r);
+    return -status;
+}
+
+int weir_cmd_replay(int argc, char **argv) {
+    struct replay_options options = {0};
+    struct weir_config *config = NULL;
+    struct weir_problems problems = {0};
+    struct weir_err err;
+    int refused = parse(argc, argv, &options);
+    if (refused != 0)
+        return refused < 0 ? 0 : refused;
+    int status = weir_config_load(&config, options.config, &problems, &err);
+    for (size_t i = 0; i < problems.len; i++)
+        fprintf(stderr, "%s\n", problems.lines[i]);
+    if (status != 0 && problems.len == 0)
+        fprintf(stderr, "weir replay: %s\n", err.text);
+    weir_problems_free(&problems);
+    if (status != 0)
+        return WEIR_ERR_INPUT;
+    status = replay(config, &options, argv + optind, argc - optind);
+    weir_config_free(config);
+    return status;
+}

@@ -1,0 +1,129 @@
+/*
+ * evaluator_state: the inside of the evaluator, shared by its parts: evaluator.c (the steps),
+ * gather.c (from Redis), quality.c (can the data be trusted), alerting.c (rules) and publish.c (to
+ * Redis). Private to app; all of it belongs to the evaluator's thread but what `lock` guards.
+ */
+#ifndef WEIR_APP_EVALUATOR_STATE_H
+#define WEIR_APP_EVALUATOR_STATE_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "app/evaluator.h"
+#include "app/silence.h"
+#include "app/words.h"
+#include "weir/partition.h"
+#include "weir/redis.h"
+#include "weir/rollup.h"
+
+/* A partition as its last commit left it in Redis. */
+struct weir_member {
+    char name[300]; /* <topic>.<number> */
+    char tag[600];
+    uint32_t number; /* in the rollup */
+    uint64_t seq;    /* everything up to this commit is in the rollup */
+    int64_t epoch;
+    bool has_state, idle;
+    int64_t lag, wall_ms;
+    struct weir_partition_status status;
+    uint64_t found_seq; /* of the present look */
+    int64_t found_epoch;
+};
+
+/* An alert and what is needed to tell of it. */
+struct weir_tracked {
+    struct weir_alert alert;
+    uint64_t rule;    /* fingerprint of its rule without a segment */
+    char *json;       /* the last one told, NULL before */
+    bool in_firing;   /* the hash of firing alerts has it */
+    char told_state[12];
+};
+
+struct weir_history { /* totals of all partitions at one time, for jumps */
+    int64_t as_of_ms;
+    uint64_t records, events, rejected, unknown;
+};
+#define WEIR_HISTORY 64
+
+struct weir_evaluator {
+    const struct weir_config *config;      /* of the service; see weir_evaluator_reload */
+    const struct weir_config *next_config; /* guarded by lock; NULL when there is none */
+    pthread_t thread;
+    _Atomic bool stopping;
+    struct weir_redis *redis;
+    struct weir_script lease, publish;
+    char lease_key[1024], published_key[1024];
+    char token[33];
+    bool leader;
+    int64_t lease_us; /* when it was last kept */
+
+    struct weir_rollup *rollup;
+    struct weir_member *members;
+    size_t members_len;
+    int64_t members_us; /* when the set of partitions was last read */
+    int64_t as_of_ms;   /* watermark of the last step */
+    int64_t shown_ms[WEIR_WINDOWS_MAX]; /* as_of of what is published, per window */
+    uint64_t number;    /* of the last publication */
+    struct weir_words words;
+
+    struct weir_tracked *tracked;
+    size_t tracked_len, tracked_cap;
+    struct weir_silences silences;
+    char suspect[160]; /* why, or empty */
+    struct weir_history history[WEIR_HISTORY];
+    uint32_t history_len;
+
+    struct weir_evaluator_figures figures;
+    pthread_mutex_t lock;
+    pthread_cond_t reload_done;
+    struct weir_evaluator_figures shown;
+};
+
+/* gather.c: every function 0 or -WEIR_ERR_UNREACHABLE. */
+/* Which partitions there are, and how far each has come. */
+int weir_gather_members(struct weir_evaluator *evaluator, struct weir_err *err);
+/* The time up to which every partition is complete; INT64_MIN when there is none yet. */
+int64_t weir_gather_watermark(const struct weir_evaluator *evaluator);
+/* The buckets that changed since the last time, into the rollup. */
+int weir_gather_buckets(struct weir_evaluator *evaluator, struct weir_err *err);
+/* Forgets all that was read. */
+void weir_gather_reset(struct weir_evaluator *evaluator);
+
+/* quality.c: fills evaluator->suspect. */
+void weir_quality_check(struct weir_evaluator *evaluator, int64_t watermark_ms, int64_t wall_ms);
+
+/* alerting.c */
+int weir_alerting_load(struct weir_evaluator *evaluator, struct weir_err *err);
+/* Steps every rule whose window moved (moved[w]), and adds what follows to the words. */
+void weir_alerting_step(struct weir_evaluator *evaluator, const bool *moved);
+/* Resolves alerts whose rule is gone. */
+void weir_alerting_orphans(struct weir_evaluator *evaluator);
+/* What a rule looks at: one of the config's metrics, or a counter. */
+struct weir_metric weir_alerting_metric(const struct weir_evaluator *evaluator,
+                                        const struct weir_rule *rule);
+void weir_alerting_free(struct weir_evaluator *evaluator);
+
+/* alert_json.c: the alert as in interface.md; the caller frees. */
+char *weir_alert_json(const struct weir_evaluator *evaluator, const struct weir_rule *rule,
+                      const struct weir_tracked *tracked, const char *status,
+                      const struct weir_sample *sample, struct weir_str segment,
+                      const char *silenced);
+
+/* The last alert told, ended because its rule is gone. */
+char *weir_alert_json_resolved(const struct weir_tracked *tracked, int64_t as_of_ms);
+
+/* publish.c */
+/* as_of and number of what is in Redis, so that nothing goes back. */
+int weir_publish_load(struct weir_evaluator *evaluator, struct weir_err *err);
+/* Adds the windows that moved to the words. Reads the old top lists first. */
+int weir_publish_windows(struct weir_evaluator *evaluator, const bool *moved,
+                         struct weir_err *err);
+/* Begins and sends the words in one atomic step. 1 when done, 0 when the lease is somebody else's
+ * or the state here is stale, negative when Redis is away. */
+void weir_publish_begin(struct weir_evaluator *evaluator);
+int weir_publish_send(struct weir_evaluator *evaluator, struct weir_err *err);
+/* One command for the step: the words that follow until weir_publish_end. */
+size_t weir_publish_command(struct weir_evaluator *evaluator);
+void weir_publish_end(struct weir_evaluator *evaluator, size_t command);
+
+#endif

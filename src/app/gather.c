@@ -1,0 +1,222 @@
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "app/evaluator_state.h"
+#include "app/names.h"
+#include "weir/clock.h"
+#include "weir/log.h"
+
+#define MEMBERS_US 5000000 /* how often the set of partitions is read */
+#define META_FIELDS 6
+
+static int ask(struct weir_evaluator *e, struct weir_reply **reply, struct weir_err *err,
+               enum weir_reply_type type) {
+    int status = weir_redis_read(e->redis, reply, err);
+    if (status != 0)
+        return status;
+    if ((*reply)->type == type)
+        return 0;
+    status = weir_err_set(err, WEIR_ERR_UNREACHABLE, "Redis answered: %s",
+                          (*reply)->text ? (*reply)->text : "something unexpected");
+    weir_reply_free(*reply);
+    weir_redis_disconnect(e->redis);
+    return status;
+}
+
+static int64_t number_of(const struct weir_reply *reply, int64_t otherwise) {
+    if (!reply->text || reply->len == 0)
+        return otherwise;
+    char *end;
+    errno = 0;
+    long long number = strtoll(reply->text, &end, 10);
+    return errno || *end ? otherwise : number;
+}
+
+/* ---- partitions ---- */
+
+static void add_member(struct weir_evaluator *e, const char *name) {
+    for (size_t i = 0; i < e->members_len; i++)
+        if (strcmp(e->members[i].name, name) == 0)
+            return;
+    e->members = realloc(e->members, (e->members_len + 1) * sizeof *e->members);
+    WEIR_ASSERT(e->members != NULL);
+    struct weir_member *member = &e->members[e->members_len++];
+    *member = (struct weir_member){.number = weir_rollup_add_partition(e->rollup)};
+    snprintf(member->name, sizeof member->name, "%s", name);
+    snprintf(member->tag, sizeof member->tag, "weir:{%s.%s}", e->config->kafka.group, name);
+}
+
+static int by_name(const void *left, const void *right) {
+    const struct weir_reply *const *a = left, *const *b = right;
+    return strcmp((*a)->text, (*b)->text);
+}
+
+static int read_set(struct weir_evaluator *e, struct weir_err *err) {
+    char key[WEIR_NAME_KEY_MAX];
+    struct weir_reply *reply = NULL;
+    weir_name_key(key, sizeof key, e->config->kafka.group, "partitions");
+    int status = weir_redis_append(e->redis, 2, (const char *[]){"SMEMBERS", key}, NULL, err);
+    if (status == 0)
+        status = ask(e, &reply, err, WEIR_REPLY_ARRAY);
+    if (status != 0)
+        return status;
+    qsort(reply->items, reply->items_len, sizeof(struct weir_reply *), by_name);
+    for (size_t i = 0; i < reply->items_len; i++)
+        add_member(e, reply->items[i]->text);
+    weir_reply_free(reply);
+    return 0;
+}
+
+static void take_meta(struct weir_member *member, const struct weir_reply *fields) {
+    member->found_seq = (uint64_t)number_of(fields->items[0], 0);
+    member->found_epoch = number_of(fields->items[1], 0);
+    member->idle = number_of(fields->items[2], 0) != 0;
+    member->lag = number_of(fields->items[3], -1);
+    member->wall_ms = number_of(fields->items[4], 0);
+    const struct weir_reply *state = fields->items[5];
+    member->has_state = state->type == WEIR_REPLY_TEXT &&
+                        weir_partition_read_meta(state->text, state->len, &member->status) == 0;
+}
+
+int weir_gather_members(struct weir_evaluator *e, struct weir_err *err) {
+    int64_t now_us = weir_clock_monotonic_us();
+    int status = 0;
+    if (e->members_len == 0 || now_us - e->members_us >= MEMBERS_US) {
+        status = read_set(e, err);
+        e->members_us = now_us;
+    }
+    for (size_t i = 0; i < e->members_len && status == 0; i++) {
+        char key[700];
+        snprintf(key, sizeof key, "%s:meta", e->members[i].tag);
+        status = weir_redis_append(e->redis, 2 + META_FIELDS,
+                                   (const char *[]){"HMGET", key, "seq", "epoch", "idle", "lag",
+                                                    "wall", "state"},
+                                   NULL, err);
+    }
+    for (size_t i = 0; i < e->members_len && status == 0; i++) {
+        struct weir_reply *reply = NULL;
+        status = ask(e, &reply, err, WEIR_REPLY_ARRAY);
+        if (status != 0)
+            break;
+        take_meta(&e->members[i], reply);
+        weir_reply_free(reply);
+    }
+    return status;
+}
+
+int64_t weir_gather_watermark(const struct weir_evaluator *e) {
+    int64_t lowest = INT64_MAX, highest = INT64_MIN;
+    for (size_t i = 0; i < e->members_len; i++) {
+        const struct weir_member *member = &e->members[i];
+        int64_t watermark_ms = member->status.watermark_ms;
+        if (!member->has_state || watermark_ms == INT64_MIN)
+            continue;
+        highest = watermark_ms > highest ? watermark_ms : highest;
+        if (!member->idle)
+            lowest = watermark_ms < lowest ? watermark_ms : lowest;
+    }
+    return lowest != INT64_MAX ? lowest : highest; /* all idle: nothing more is on its way */
+}
+
+/* ---- buckets ---- */
+
+static int damaged(struct weir_err *err, const struct weir_member *member, const char *what) {
+    return weir_err_set(err, WEIR_ERR_UNREACHABLE,
+                        "%s of %s is not readable yet; reading it again", what, member->name);
+}
+
+static int read_values(struct weir_evaluator *e, struct weir_member *member,
+                       struct weir_err *err) {
+    for (uint32_t d = 0; d < e->config->plan.dimensions_len; d++) {
+        struct weir_reply *reply = NULL;
+        int status = weir_redis_read(e->redis, &reply, err);
+        if (status != 0)
+            return status;
+        bool text = reply->type == WEIR_REPLY_TEXT;
+        int bad = weir_rollup_values(e->rollup, member->number, d, text ? reply->text : "",
+                                     text ? reply->len : 0);
+        weir_reply_free(reply);
+        if (bad)
+            return damaged(err, member, "a dictionary");
+    }
+    return 0;
+}
+
+static int take_bucket(struct weir_evaluator *e, struct weir_member *member, const char *name,
+                       const struct weir_reply *bytes, struct weir_err *err) {
+    int level;
+    long long index;
+    if (sscanf(name, "%d:%lld", &level, &index) != 2 || level < 0 || level >= WEIR_LEVELS)
+        return damaged(err, member, "a bucket's name");
+    if (bytes->type != WEIR_REPLY_TEXT)
+        return 0; /* it fell out of retention between the two questions */
+    if (weir_rollup_bucket(e->rollup, member->number, level, index, bytes->text, bytes->len) != 0)
+        return damaged(err, member, "a bucket");
+    return 0;
+}
+
+/* Buckets are read before the dictionaries, so that these know every value the buckets use. */
+static int read_member(struct weir_evaluator *e, struct weir_member *member,
+                       const struct weir_reply *names, struct weir_err *err) {
+    char key[760];
+    int status = 0;
+    for (size_t i = 0; i < names->items_len && status == 0; i++) {
+        snprintf(key, sizeof key, "%s:b:%s", member->tag, names->items[i]->text);
+        status = weir_redis_append(e->redis, 2, (const char *[]){"GET", key}, NULL, err);
+    }
+    for (uint32_t d = 0; d < e->config->plan.dimensions_len && status == 0; d++) {
+        snprintf(key, sizeof key, "%s:v:%u", member->tag, d);
+        status = weir_redis_append(e->redis, 2, (const char *[]){"GET", key}, NULL, err);
+    }
+    struct weir_reply **buckets = calloc(names->items_len + 1, sizeof(struct weir_reply *));
+    WEIR_ASSERT(buckets != NULL);
+    for (size_t i = 0; i < names->items_len && status == 0; i++)
+        status = weir_redis_read(e->redis, &buckets[i], err);
+    if (status == 0)
+        status = read_values(e, member, err);
+    for (size_t i = 0; i < names->items_len && status == 0; i++)
+        status = take_bucket(e, member, names->items[i]->text, buckets[i], err);
+    for (size_t i = 0; i < names->items_len; i++)
+        weir_reply_free(buckets[i]);
+    free(buckets);
+    if (status != 0)
+        weir_redis_disconnect(e->redis);
+    return status;
+}
+
+int weir_gather_buckets(struct weir_evaluator *e, struct weir_err *err) {
+    for (size_t i = 0; i < e->members_len; i++) {
+        struct weir_member *member = &e->members[i];
+        if (!member->has_state || member->found_seq == member->seq)
+            continue;
+        char key[700], after[32];
+        struct weir_reply *names = NULL;
+        snprintf(key, sizeof key, "%s:t", member->tag);
+        snprintf(after, sizeof after, "(%llu", (unsigned long long)member->seq);
+        int status = weir_redis_append(
+            e->redis, 4, (const char *[]){"ZRANGEBYSCORE", key, after, "+inf"}, NULL, err);
+        if (status == 0)
+            status = ask(e, &names, err, WEIR_REPLY_ARRAY);
+        if (status != 0)
+            return status;
+        status = read_member(e, member, names, err);
+        weir_reply_free(names);
+        if (status != 0)
+            return status;
+        member->seq = member->found_seq;
+        member->epoch = member->found_epoch;
+    }
+    return 0;
+}
+
+void weir_gather_reset(struct weir_evaluator *e) {
+    weir_rollup_free(e->rollup);
+    e->rollup = weir_rollup_new(&e->config->plan);
+    WEIR_ASSERT(e->rollup != NULL);
+    free(e->members);
+    e->members = NULL;
+    e->members_len = 0;
+    e->as_of_ms = INT64_MIN;
+}

@@ -1,0 +1,154 @@
+#include "app/service.h"
+
+#include <stdlib.h>
+
+#include "app/admin.h"
+#include "app/store.h"
+#include "weir/clock.h"
+#include "weir/log.h"
+#include "weir/redis.h"
+
+#define CHECK_TIMEOUT_MS 5000
+#define SENTENCE_MAX 512
+
+static int check_redis(const struct weir_config *config, struct weir_err *err) {
+    struct weir_redis *redis = NULL;
+    int status = weir_redis_new(&redis, config->redis_url, CHECK_TIMEOUT_MS, err);
+    if (status == 0)
+        status = weir_redis_connect(redis, err);
+    if (status == 0)
+        status = weir_store_check_server(redis, err);
+    weir_redis_free(redis);
+    return status;
+}
+
+static bool is_leader(void *context) {
+    struct weir_evaluator_figures figures;
+    weir_evaluator_figures(context, &figures);
+    return figures.leader;
+}
+
+static int start_workers(struct weir_service *service, bool rebuild, struct weir_err *err) {
+    const struct weir_config *config = service->config;
+    service->workers = calloc((size_t)config->workers, sizeof(struct weir_worker *));
+    WEIR_ASSERT(service->workers != NULL);
+    for (int i = 0; i < config->workers; i++) {
+        int status = weir_worker_start(&service->workers[i], config, i, rebuild, err);
+        if (status != 0)
+            return status;
+        service->workers_len++;
+    }
+    return 0;
+}
+
+static int start_admin(struct weir_service *service, struct weir_err *err) {
+    if (!service->config->http_listen)
+        return 0;
+    int status = weir_admin_new(&service->admin, service, err);
+    if (status == 0)
+        status = weir_http_new(&service->http, service->config->http_listen, weir_admin_handle,
+                               service->admin, err);
+    if (status == 0)
+        weir_log(WEIR_LOG_INFO, "http", "listening",
+                 WEIR_STR("address", service->config->http_listen),
+                 WEIR_INT("port", weir_http_port(service->http)), WEIR_LOG_END);
+    return status;
+}
+
+int weir_service_start(struct weir_service *service, struct weir_config *config, bool rebuild,
+                       struct weir_err *err) {
+    *service = (struct weir_service){.config = config, .started_us = weir_clock_monotonic_us()};
+    pthread_mutex_init(&service->lock, NULL);
+    int status = check_redis(config, err);
+    if (status == 0)
+        status = weir_evaluator_start(&service->evaluator, config, err);
+    if (status == 0)
+        status = weir_outbox_start(&service->outbox, config, is_leader, service->evaluator, err);
+    if (status == 0)
+        status = start_workers(service, rebuild, err);
+    if (status == 0)
+        status = start_admin(service, err);
+    return status;
+}
+
+bool weir_service_failed(const struct weir_service *service) {
+    for (int i = 0; i < service->workers_len; i++)
+        if (weir_worker_failed(service->workers[i]))
+            return true;
+    return false;
+}
+
+int weir_service_stop(struct weir_service *service, struct weir_err *err) {
+    int status = 0;
+    weir_http_free(service->http);
+    for (int i = 0; i < service->workers_len; i++)
+        weir_worker_stop(service->workers[i]);
+    for (int i = 0; i < service->workers_len; i++) {
+        struct weir_err failure;
+        int failed = weir_worker_join(service->workers[i], &failure);
+        if (failed && status == 0) {
+            status = failed;
+            *err = failure;
+        }
+    }
+    free(service->workers);
+    weir_outbox_stop(service->outbox);
+    weir_evaluator_stop(service->evaluator);
+    weir_admin_free(service->admin);
+    for (size_t i = 0; i < service->old_configs_len; i++)
+        weir_config_free(service->old_configs[i]);
+    free(service->old_configs);
+    pthread_mutex_destroy(&service->lock);
+    weir_config_free(service->config);
+    return status;
+}
+
+/* ---- reload ---- */
+
+static void keep_old(struct weir_service *service, struct weir_config *config) {
+    size_t bytes = (service->old_configs_len + 1) * sizeof(struct weir_config *);
+    service->old_configs = realloc(service->old_configs, bytes);
+    WEIR_ASSERT(service->old_configs != NULL);
+    service->old_configs[service->old_configs_len++] = config;
+}
+
+void weir_service_reload(struct weir_service *service) {
+    struct weir_config *fresh = NULL;
+    struct weir_problems problems = {0};
+    struct weir_err err;
+    char sentence[SENTENCE_MAX];
+    if (weir_config_load(&fresh, service->config->path, &problems, &err) != 0) {
+        for (size_t i = 0; i < problems.len; i++)
+            weir_log(WEIR_LOG_ERROR, "reload", problems.lines[i], WEIR_LOG_END);
+        weir_log(WEIR_LOG_ERROR, "reload", "nothing was changed; the config has mistakes",
+                 WEIR_INT("mistakes", (int64_t)problems.len), WEIR_LOG_END);
+        weir_problems_free(&problems);
+        return;
+    }
+    weir_problems_free(&problems);
+    bool restart =
+        weir_config_restart_needed(service->config, fresh, sentence, sizeof sentence) != 0;
+    if (restart)
+        weir_log(WEIR_LOG_WARN, "reload", sentence, WEIR_LOG_END);
+    if (fresh->plan.fingerprint != service->config->plan.fingerprint) {
+        weir_log(WEIR_LOG_ERROR, "reload",
+                 "nothing was changed: the config counts differently, which needs a restart with "
+                 "a new kafka.group or --rebuild; put the old definitions back to reload rules",
+                 WEIR_LOG_END);
+        weir_config_free(fresh);
+        return;
+    }
+    weir_log_setup(fresh->log_level, fresh->log_format);
+    weir_evaluator_reload(service->evaluator, fresh);
+    pthread_mutex_lock(&service->lock);
+    weir_outbox_stop(service->outbox); /* its queues live in Redis */
+    service->outbox = NULL;
+    if (weir_outbox_start(&service->outbox, fresh, is_leader, service->evaluator, &err) != 0)
+        weir_log(WEIR_LOG_ERROR, "reload", err.text, WEIR_LOG_END);
+    keep_old(service, service->config); /* the workers still read it */
+    service->config = fresh;
+    pthread_mutex_unlock(&service->lock);
+    weir_log(WEIR_LOG_INFO, "reload", "rules, sinks and log level are taken over",
+             WEIR_INT("rules", (int64_t)fresh->rules.len),
+             WEIR_INT("sinks", (int64_t)fresh->sinks_len), WEIR_LOG_END);
+}

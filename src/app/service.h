@@ -1,0 +1,47 @@
+/*
+ * service: `weir run` as one object: workers, evaluator, outbox and admin, started and stopped in
+ * order. Owned by the main thread; the admin's thread reads figures through it.
+ */
+#ifndef WEIR_APP_SERVICE_H
+#define WEIR_APP_SERVICE_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "app/evaluator.h"
+#include "app/outbox.h"
+#include "app/worker.h"
+#include "weir/config.h"
+#include "weir/http.h"
+
+struct weir_admin;
+
+struct weir_service {
+    pthread_mutex_t lock;       /* guards config and outbox, which a reload replaces: hold it in
+                                   other threads while using them */
+    struct weir_config *config; /* the present one */
+    struct weir_config **old_configs; /* earlier ones, which workers still read */
+    size_t old_configs_len;
+    struct weir_worker **workers;
+    int workers_len;
+    struct weir_evaluator *evaluator;
+    struct weir_outbox *outbox;
+    struct weir_http *http; /* NULL when http.listen is not set */
+    struct weir_admin *admin;
+    int64_t started_us;     /* monotonic */
+    _Atomic bool reload_wanted; /* set by POST /-/reload; the main thread does it */
+};
+
+/* Checks the services, then starts everything; takes the config (also when it fails: then call
+ * weir_service_stop all the same). `rebuild`: count everything again from Kafka. */
+int weir_service_start(struct weir_service *service, struct weir_config *config, bool rebuild,
+                       struct weir_err *err);
+/* True when a worker has ended by itself: stop gives the reason. */
+bool weir_service_failed(const struct weir_service *service);
+/* Reads the config file again; takes over rules, sinks and log level, and says what else changed
+ * and needs a restart. On any mistake nothing changes. */
+void weir_service_reload(struct weir_service *service);
+/* Drains, commits, leaves the group, frees. 0, or why a worker had ended. */
+int weir_service_stop(struct weir_service *service, struct weir_err *err);
+
+#endif
