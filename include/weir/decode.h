@@ -106,15 +106,17 @@ void weir_decode(struct weir_decoder *decoder, const char *bytes, size_t len,
                  struct weir_decoded *out);
 
 /* The same through jansson, slow and simple: the reference that tests hold weir_decode against.
+ *
  * Where it does not say WEIR_BAD_JSON, both give the same, field by field. Where it does,
- * weir_decode
- *  - says so too, or gives another reason for the record (the record has both faults); or
- *  - gives the events, as the fault is in what it skips: the inside of strings, numbers and words
- *    that are not mapped or not the path that is taken, \u0000 and half surrogate pairs there;
- *    commas, colons and the kind of each bracket in what no path goes into; or in a number that no
- *    double or 64-bit integer can hold (where it is mapped, that event is bad_value, bad_time or
- * bad_id). Both reject everywhere: bytes that are not UTF-8, a string that does not close or holds
- * a control character, brackets that do not close, a byte after the end. */
+ * weir_decode says so too; or gives another reason for the record, which then has both faults; or
+ * gives the events, as the fault is in what it skips. That is: the inside of strings, numbers and
+ * words that no path leads to or that are not the path taken (a NUL or half a surrogate pair as an
+ * escape among them); commas, colons and the kind of each bracket in what no path goes into; and a
+ * number that no double or 64-bit integer can hold (a mapped one makes its event bad_value,
+ * bad_time or bad_id).
+ *
+ * Both reject everywhere: bytes that are not UTF-8, a string that does not close or holds a control
+ * character, brackets that do not close, a byte after the end. */
 void weir_decode_reference(struct weir_decoder *decoder, const char *bytes, size_t len,
                            struct weir_decoded *out);
 

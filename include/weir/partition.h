@@ -12,7 +12,8 @@
  *     time < newest - out_of_orderness - allowed_lateness is late.
  *     Else newest = max(newest, time), watermark = max(watermark, newest - out_of_orderness).
  *  2. Closing. With now = watermark rounded down to a whole second, every session whose end =
- *     min(last + gap, start + cap) <= now is closed at that end.
+ *     min(last + gap, start + cap) <= now is closed at that end. The same once more after the
+ *     event was counted, as a tick may have brought the watermark ahead of it.
  *  3. A bot by its user agent adds 1 to bot_events of the total, and that is all.
  *  4. The session is looked up by session id, else by visitor id (two name spaces).
  *     - time < start - gap, or time <= last - cap: the open session stays as it is, and the event

@@ -120,6 +120,7 @@ struct weir_traffic_record {
 };
 
 struct weir_traffic;
+/* Checks the options: -WEIR_ERR_USAGE for one outside its limits. Takes some 9 MiB. */
 int weir_traffic_new(struct weir_traffic **traffic, const struct weir_traffic_options *options,
                      struct weir_err *err);
 void weir_traffic_free(struct weir_traffic *traffic);

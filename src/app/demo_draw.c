@@ -114,15 +114,17 @@ static void sparkline(char *out, size_t max, const struct weir_demo_row *row) {
 }
 
 static void draw_head(struct frame *frame, const struct weir_demo_note *note, int64_t now_ms) {
-    char now[16], sent[32], left[64] = "Ctrl-C ends it";
+    char now[16], sent[32], made[48] = "", left[64] = "Ctrl-C ends it";
     clock_text(now, sizeof now, now_ms);
     count_text(sent, sizeof sent, (int64_t)note->sent);
+    if (note->incident_ms != 0)
+        snprintf(made, sizeof made, "%s records made  ", sent);
     int64_t rest = note->seconds - (now_ms - note->started_ms) / 1000;
     if (note->seconds > 0)
         snprintf(left, sizeof left, "%" PRId64 " s left", rest > 0 ? rest : 0);
     line(frame, "%s", "");
-    line(frame, "%sweir%s  %s  %s records made  %s%s%s", style(frame, BOLD), style(frame, PLAIN),
-         now, sent, style(frame, DIM), left, style(frame, PLAIN));
+    line(frame, "%sweir%s  %s  %s%s%s%s", style(frame, BOLD), style(frame, PLAIN), now, made,
+         style(frame, DIM), left, style(frame, PLAIN));
     line(frame, "API http://%s/api/v1/windows  and /metrics, /api/v1/alerts", note->listen);
     line(frame, "%s", "");
 }

@@ -235,7 +235,9 @@ static int parse_word(struct weir_generate_job *job, struct given *given, int ar
         if (given->values[i] && i != OPTION_INCIDENT)
             return weir_err_set(err, WEIR_ERR_USAGE, "%s is given twice: give it once",
                                 options[i].name);
-        given->values[i] = value ? value : "";
+        if (!value)
+            value = "";
+        given->values[i] = value;
         return parse_value(job, given, (enum option)i, value, err);
     }
     return weir_err_set(err, WEIR_ERR_USAGE, "there is no option \"%s\"", word);

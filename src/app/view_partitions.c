@@ -37,25 +37,37 @@ static int by_place(const void *left, const void *right) {
     return a->number < b->number ? -1 : a->number > b->number;
 }
 
-static const char *const fields[] = {"owner", "epoch",     "seq", "offset",
-                                     "idle",  "watermark", "lag", "wall"};
+/* In Redis, outside, and whether it is hex: that may look like a number. */
+static const struct field {
+    const char *name, *shown;
+    bool text;
+} fields[] = {
+    {"owner", "owner", true},
+    {"epoch", "epoch", false},
+    {"seq", "seq", false},
+    {"offset", "offset", false},
+    {"idle", "idle", false},
+    {"watermark", "watermark", false},
+    {"lag", "lag", false},
+    {"wall", "committed_at", false},
+    {"fingerprint", "fingerprint", true},
+};
 #define FIELDS (sizeof fields / sizeof fields[0])
-/* As they are called outside. */
-static const char *const names[FIELDS] = {"owner", "epoch",     "seq", "offset",
-                                          "idle",  "watermark", "lag", "committed_at"};
+
+static json_t *field_json(const struct field *field, const struct weir_reply *value) {
+    if (!field->text)
+        return weir_view_value(value);
+    return value->text ? json_string(value->text) : json_null();
+}
 
 static json_t *partition_json(const struct member *member, const struct weir_reply *values) {
     json_t *json = json_pack("{s:s%, s:i}", "topic", member->name, member->topic_len, "partition",
                              (int)member->number);
     for (size_t i = 0; i < FIELDS && i < values->items_len; i++)
-        json_object_set_new(json, names[i], weir_view_value(values->items[i]));
-    json_t *owner = values->items_len > 0 && values->items[0]->text
-                        ? json_string(values->items[0]->text)
-                        : json_null(); /* hex: it may look like a number */
-    json_object_set_new(json, "owner", owner);
-    if (json_is_integer(json_object_get(json, "idle")))
-        json_object_set_new(json, "idle",
-                            json_boolean(json_integer_value(json_object_get(json, "idle")) != 0));
+        json_object_set_new(json, fields[i].shown, field_json(&fields[i], values->items[i]));
+    const json_t *idle = json_object_get(json, "idle");
+    if (json_is_integer(idle))
+        json_object_set_new(json, "idle", json_boolean(json_integer_value(idle) != 0));
     if (json_integer_value(json_object_get(json, "lag")) < 0)
         json_object_set_new(json, "lag", json_null());
     if (json_integer_value(json_object_get(json, "watermark")) == INT64_MIN)
@@ -68,7 +80,7 @@ static int send_meta(struct weir_view *view, const struct member *member, struct
     const char *words[2 + FIELDS] = {"HMGET", key};
     snprintf(key, sizeof key, "weir:{%s.%s}:meta", view->group, member->name);
     for (size_t i = 0; i < FIELDS; i++)
-        words[2 + i] = fields[i];
+        words[2 + i] = fields[i].name;
     return weir_redis_append(view->redis, 2 + FIELDS, words, NULL, err);
 }
 

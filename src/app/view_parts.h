@@ -7,11 +7,6 @@
 
 #include "app/view.h"
 
-/* The group's key, formatted as weir_name_key does; cut keys are refused by Redis as missing. */
-struct weir_view_key {
-    char text[WEIR_NAME_KEY_MAX];
-};
-
 /* The next answer; one of Redis's errors is an error, and the connection is closed, as more
  * answers may be due. */
 int weir_view_next(struct weir_view *view, struct weir_reply **reply, struct weir_err *err);

@@ -148,7 +148,7 @@ int weir_partition_export(struct weir_partition *p, struct weir_changes *changes
         p->prev_seq = p->seq++;
         p->changes_len = 0;
         weir_buf_clear(&p->bytes);
-        weir_window_fold(&p->window, p->watermark_ms);
+        weir_window_fold(&p->window);
         export_values(p);
         export_chunks(p, export_delta(p));
         export_buckets(p);

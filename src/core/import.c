@@ -57,7 +57,7 @@ int weir_partition_import_meta(struct weir_partition *p, const void *meta, size_
     p->seq = status.seq;
     p->offset = status.offset;
     p->newest_ms = status.newest_ms;
-    p->watermark_ms = status.watermark_ms;
+    p->watermark_ms = p->window.watermark_ms = status.watermark_ms;
     p->records = status.records;
     p->events = status.events;
     p->unknown_types = status.unknown_types;

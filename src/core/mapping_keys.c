@@ -19,7 +19,7 @@ static struct weir_key *free_place(struct weir_key *places, uint32_t mask, uint6
 }
 
 static int grow(struct weir_keys *keys) {
-    uint32_t mask = keys->places ? keys->mask * 2 + 1 : 7;
+    uint32_t mask = keys->places ? keys->mask * 2 + 1 : 15;
     struct weir_key *places = calloc((size_t)mask + 1, sizeof(*places));
     if (!places)
         return -1;
@@ -38,7 +38,7 @@ static int grow(struct weir_keys *keys) {
 int weir_keys_add(struct weir_keys *keys, const char *text, size_t len, int32_t value) {
     if (weir_keys_find(keys, text, len) >= 0)
         return 0;
-    if (!keys->places || (keys->len + 1) * 2 > keys->mask + 1)
+    if (!keys->places || (keys->len + 1) * 4 > keys->mask + 1)
         if (grow(keys) != 0)
             return -1;
     char *copy = malloc(len + 1);

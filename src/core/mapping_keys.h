@@ -1,7 +1,7 @@
 /*
  * keys: a set of texts made at start-up and looked up a million times a second.
  *
- * Open addressing, at most half full; a look-up compares length, first and last eight bytes before
+ * Open addressing, at most a quarter full; a look-up compares length, first and last eight bytes before
  * it touches the text (little-endian processors, as Debian's are). Texts are copied and owned.
  * Immutable once filled, then shared by threads. Adding gives -1 when memory is out. Core: no I/O.
  */

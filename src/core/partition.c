@@ -7,7 +7,7 @@
 
 #define SEED_SESSION 0x73657373696f6e00ULL
 #define SEED_VISITOR 0x76697369746f7200ULL
-#define FULL_DELTAS 64
+#define FULL_DELTAS (WEIR_DELTAS_MAX - 16)
 #define FULL_DIRTY (1U << 19)
 #define EXPORT_BYTES_MAX ((size_t)1 << 31)
 
@@ -94,7 +94,7 @@ static void close_due(void *context, struct weir_session *session) {
 static void raise_watermark(struct weir_partition *p, int64_t watermark_ms) {
     if (watermark_ms <= p->watermark_ms)
         return;
-    p->watermark_ms = watermark_ms;
+    p->watermark_ms = p->window.watermark_ms = watermark_ms;
     int64_t second = watermark_ms / 1000;
     if (second == p->now_second)
         return;
@@ -189,7 +189,7 @@ int weir_partition_keep_totals(struct weir_partition *p) {
 }
 
 const int64_t *weir_partition_total(struct weir_partition *p, uint32_t segment) {
-    weir_window_fold(&p->window, p->watermark_ms);
+    weir_window_fold(&p->window);
     uint32_t dense = 0;
     if (segment != 0)
         dense = weir_window_dense(&p->window, (segment >> 24) - 1, segment & 0xffffff);

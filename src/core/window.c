@@ -30,7 +30,7 @@ static void cells_close(struct weir_cells *cells) {
 }
 
 int weir_window_init(struct weir_window *window, const struct weir_plan *plan) {
-    *window = (struct weir_window){.plan = plan};
+    *window = (struct weir_window){.plan = plan, .watermark_ms = INT64_MIN};
     window->segments = 1 + plan->dimensions_len * (plan->values_max + 2);
     for (int level = 0; level < WEIR_LEVELS; level++)
         window->levels[level].retention_ms = weir_level_retention_ms(plan, level);
@@ -82,6 +82,8 @@ struct weir_cells *weir_window_delta(struct weir_window *window, int64_t time_ms
             return &window->deltas[i];
         }
     }
+    if (window->deltas_len == WEIR_DELTAS_MAX)
+        weir_window_fold(window);
     if (window->deltas_len == window->deltas_cap) {
         uint32_t first = window->deltas_cap;
         window->deltas = grow(window->deltas, &window->deltas_cap, sizeof *window->deltas);
@@ -164,7 +166,8 @@ struct weir_stored *weir_level_bucket(struct weir_level *level, int64_t index) {
 
 static bool is_expired(const struct weir_level *level, int64_t width_ms, int64_t index,
                        int64_t watermark_ms) {
-    return (index + 1) * width_ms <= watermark_ms - level->retention_ms;
+    return watermark_ms != INT64_MIN &&
+           (index + 1) * width_ms <= watermark_ms - level->retention_ms;
 }
 
 static void remove_expired(struct weir_level *level, int64_t width_ms, int64_t watermark_ms) {
@@ -202,7 +205,8 @@ int weir_window_keep_totals(struct weir_window *window) {
     return 0;
 }
 
-void weir_window_fold(struct weir_window *window, int64_t watermark_ms) {
+void weir_window_fold(struct weir_window *window) {
+    int64_t watermark_ms = window->watermark_ms;
     for (uint32_t i = 0; i < window->deltas_len; i++) {
         struct weir_cells *delta = &window->deltas[i];
         weir_merge_sort(delta);

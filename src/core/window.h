@@ -17,6 +17,8 @@
 #include "weir/partition.h"
 #include "weir/plan.h"
 
+#define WEIR_DELTAS_MAX 64
+
 /* Counters by dense segment: 0 is the total, then every value of every dimension. */
 struct weir_cells {
     int64_t start_ms; /* of the bucket; a multiple of 10 s */
@@ -49,7 +51,8 @@ struct weir_level {
 
 struct weir_window {
     const struct weir_plan *plan;
-    uint32_t segments;         /* dense ones */
+    int64_t watermark_ms; /* the partition's; buckets are deleted by it */
+    uint32_t segments;    /* dense ones */
     struct weir_cells *deltas; /* the first deltas_len are in use, the others keep their memory */
     uint32_t deltas_len, deltas_cap, last;
     struct weir_level levels[WEIR_LEVELS];
@@ -69,7 +72,8 @@ static inline uint32_t weir_window_dense(const struct weir_window *window, uint3
 }
 uint32_t weir_window_segment(const struct weir_window *window, uint32_t dense);
 
-/* The delta of the bucket that holds time_ms. Valid until the next call or fold. */
+/* The delta of the bucket that holds time_ms. Valid until the next call or fold. Folds first when
+ * there are WEIR_DELTAS_MAX of them. */
 struct weir_cells *weir_window_delta(struct weir_window *window, int64_t time_ms);
 /* The counters of a segment in it. Valid until the next call. */
 int64_t *weir_cells_at(struct weir_window *window, struct weir_cells *cells, uint32_t dense);
@@ -81,7 +85,7 @@ int weir_window_keep_totals(struct weir_window *window);
 
 /* Adds the deltas to the stored buckets, deletes those that fell out of retention, and lets go of
  * the bytes of untouched ones that end at or before settled_ms. */
-void weir_window_fold(struct weir_window *window, int64_t watermark_ms);
+void weir_window_fold(struct weir_window *window);
 void weir_window_release(struct weir_window *window, int64_t settled_ms);
 
 /* The bucket at `index`, added when it is missing (import). */

@@ -13,6 +13,7 @@ struct setting {
 static const struct setting shared[] = {
     {"log.connection.close", "false"}, /* idle connections end all the time */
     {"statistics.interval.ms", "0"},
+    {"reconnect.backoff.max.ms", "2000"}, /* be back soon after a broker is */
 };
 
 static const struct setting of_consumer[] = {

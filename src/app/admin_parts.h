@@ -1,0 +1,30 @@
+/*
+ * admin_parts: the inside of the admin, shared by admin.c (routes), admin_health.c (figures) and
+ * admin_api.c (Redis). Private to admin*.c; all of it belongs to the HTTP server's thread.
+ */
+#ifndef WEIR_APP_ADMIN_PARTS_H
+#define WEIR_APP_ADMIN_PARTS_H
+
+#include <jansson.h>
+
+#include "app/admin.h"
+#include "app/view.h"
+
+struct weir_admin {
+    struct weir_service *service;
+    struct weir_view view; /* windows and dimensions as the config says; they need a restart */
+};
+
+typedef void weir_admin_answer(struct weir_admin *admin, const struct weir_request *request,
+                               struct weir_response *response);
+weir_admin_answer weir_admin_metrics, weir_admin_healthy, weir_admin_ready, weir_admin_reload;
+weir_admin_answer weir_admin_windows, weir_admin_segments, weir_admin_series, weir_admin_alerts,
+    weir_admin_partitions;
+
+/* Takes the tree. */
+void weir_admin_put_json(struct weir_response *response, int status, json_t *tree);
+/* {"error": sentence} */
+void weir_admin_put_error(struct weir_response *response, int status, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
+#endif

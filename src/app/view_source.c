@@ -1,0 +1,53 @@
+#include "app/view_source.h"
+
+#include <string.h>
+
+#define TIMEOUT_MS 5000
+
+int weir_view_source_option(struct weir_view_source *source, char **argv, int i,
+                            struct weir_err *err) {
+    const char **value = NULL;
+    if (strcmp(argv[i], "--config") == 0)
+        value = &source->config;
+    else if (strcmp(argv[i], "--redis") == 0)
+        value = &source->redis_url;
+    else if (strcmp(argv[i], "--group") == 0)
+        value = &source->group;
+    else
+        return 0;
+    if (!argv[i + 1])
+        return weir_err_set(err, WEIR_ERR_USAGE, "%s wants a value", argv[i]);
+    *value = argv[i + 1];
+    return 1;
+}
+
+static int open_by_config(const char *path, struct weir_view *view, struct weir_err *err) {
+    struct weir_config *config = NULL;
+    struct weir_problems problems = {0};
+    int result = weir_config_load(&config, path, &problems, err);
+    for (size_t i = 1; i < problems.len; i++) /* the first is in err */
+        fprintf(stderr, "%s\n", problems.lines[i]);
+    weir_problems_free(&problems);
+    if (result != 0)
+        return result;
+    result = weir_view_open(view, config->redis_url, config->kafka.group, TIMEOUT_MS, err);
+    if (result == 0)
+        weir_view_know(view, config);
+    weir_config_free(config);
+    return result;
+}
+
+int weir_view_source_open(const struct weir_view_source *source, struct weir_view *view,
+                          struct weir_err *err) {
+    if (source->config && (source->redis_url || source->group))
+        return weir_err_set(err, WEIR_ERR_USAGE,
+                            "--config already says which Redis and which group; leave out --redis "
+                            "and --group");
+    if (source->config)
+        return open_by_config(source->config, view, err);
+    if (!source->redis_url || !source->group)
+        return weir_err_set(err, WEIR_ERR_USAGE,
+                            "which Redis and which group? write "
+                            "--config FILE, or --redis URL and --group G");
+    return weir_view_open(view, source->redis_url, source->group, TIMEOUT_MS, err);
+}
