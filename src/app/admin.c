@@ -96,10 +96,11 @@ static void put_index(struct weir_admin *admin, const struct weir_request *reque
     weir_buf_text(body, "<!doctype html>\n<html lang=\"en\">\n<meta charset=\"utf-8\">\n"
                         "<title>weir</title>\n<h1>weir " WEIR_VERSION "</h1>\n<table>\n");
     for (size_t i = 1; i < ROUTES; i++) {
-        bool get = strcmp(routes[i].method, "GET") == 0;
         weir_buf_printf(body, "<tr><td>%s<td>", routes[i].method);
-        weir_buf_printf(body, get ? "<a href=\"%s\">" : "<!-- %s -->", routes[i].path);
-        weir_buf_printf(body, "%s%s<td>", routes[i].path, get ? "</a>" : "");
+        if (strcmp(routes[i].method, "GET") == 0)
+            weir_buf_printf(body, "<a href=\"%s\">%s</a><td>", routes[i].path, routes[i].path);
+        else
+            weir_buf_printf(body, "%s<td>", routes[i].path);
         for (const char *at = routes[i].help; *at; at++) {
             if (*at == '&')
                 weir_buf_text(body, "&amp;");

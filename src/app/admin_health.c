@@ -101,14 +101,9 @@ static void check_workers(const struct weir_service *service,
 }
 
 static void check_redis(struct weir_admin *admin, json_t *reasons) {
-    struct weir_reply *reply = NULL;
     struct weir_err err;
-    int result = weir_redis_do(admin->view.redis, &reply, &err, "PING", NULL);
-    if (result != 0)
+    if (weir_view_ping(&admin->view, &err) != 0)
         add_reason(reasons, "%s", err.text);
-    else if (reply->type == WEIR_REPLY_ERROR)
-        add_reason(reasons, "Redis at %s: %.500s", weir_redis_name(admin->view.redis), reply->text);
-    weir_reply_free(reply);
 }
 
 static void check_evaluator(const struct weir_service *service, json_t *reasons) {

@@ -175,7 +175,7 @@ static bool has_caught_up(const struct demo *demo) {
 static int start_traffic(struct demo *demo, struct weir_err *err) {
     int64_t first = demo->note.started_ms + INCIDENT_AFTER_MS;
     demo->note.incident_ms = (first + SLIDE_MS - 1) / SLIDE_MS * SLIDE_MS;
-    int64_t began = begin_step("two minutes of a shop's history, through Kafka and weir");
+    int64_t began = begin_step("150 s of a shop's history, through Kafka and weir");
     int result =
         weir_demo_feed_start(&demo->feed, demo->brokers, demo->topic, demo->note.incident_ms, err);
     while (result == 0 && !has_caught_up(demo) && !is_told_to_end(demo, 100)) {

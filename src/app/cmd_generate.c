@@ -101,7 +101,7 @@ static int run_fast(struct run *run, struct weir_err *err) {
         if (++run->records % LOOK_EVERY != 0)
             continue;
         if (signal_came(run, 0))
-            return 0;
+            weir_traffic_stop(run->traffic);
         show_progress(run, record.time_ms);
     }
 }
@@ -115,39 +115,48 @@ static void warn_behind(struct run *run, int64_t behind_ms) {
              WEIR_INT("behind_ms", behind_ms), WEIR_LOG_END);
 }
 
+/* Until the record's time has come; a signal makes all times come: what has been drawn still comes
+ * out, so that the truth is true. 1 when the reader has gone. */
+static int await_turn(struct run *run, int64_t at_ms, struct weir_err *err) {
+    int64_t start_ms = run->job.traffic.start_ms;
+    double due_ms = (double)(at_ms - start_ms) / run->job.speed;
+    while (!run->signalled) {
+        double passed_ms = (double)(weir_clock_monotonic_us() - run->begun_us) / 1000.0;
+        if (due_ms <= passed_ms) {
+            warn_behind(run, (int64_t)(passed_ms - due_ms));
+            return 0;
+        }
+        int failed = weir_generate_sink_flush(run->sink, err);
+        if (failed)
+            return failed;
+        show_progress(run, start_ms + (int64_t)(passed_ms * run->job.speed));
+        double wait_ms = due_ms - passed_ms + 1.0;
+        signal_came(run, wait_ms < TICK_MAX_MS ? (int)wait_ms : TICK_MAX_MS);
+    }
+    weir_traffic_stop(run->traffic);
+    return 0;
+}
+
 /* Each record when its time has come. 1 when the reader has gone. */
 static int run_live(struct run *run, struct weir_err *err) {
     struct weir_traffic_record record;
-    int64_t start_ms = run->job.traffic.start_ms, begun_us = weir_clock_monotonic_us();
-    int64_t duration_ms = run->job.traffic.duration_ms;
-    if ((double)duration_ms / run->job.speed > LONG_LIVE_MS)
+    double takes_ms = (double)run->job.traffic.duration_ms / run->job.speed;
+    if (takes_ms > LONG_LIVE_MS)
         weir_log(WEIR_LOG_INFO, "generate", "in real time; --speed max makes it at once",
-                 WEIR_INT("takes_s", (int64_t)((double)duration_ms / run->job.speed / 1000.0)),
-                 WEIR_LOG_END);
+                 WEIR_INT("takes_s", (int64_t)(takes_ms / 1000.0)), WEIR_LOG_END);
     for (;;) {
         int got = weir_traffic_next(run->traffic, &record, err);
         if (got <= 0)
             return got;
-        for (;;) {
-            double passed_ms = (double)(weir_clock_monotonic_us() - begun_us) / 1000.0;
-            double due_ms = (double)(record.at_ms - start_ms) / run->job.speed;
-            if (due_ms <= passed_ms) {
-                warn_behind(run, (int64_t)(passed_ms - due_ms));
-                break;
-            }
-            int failed = weir_generate_sink_flush(run->sink, err);
-            if (failed)
-                return failed;
-            show_progress(run, start_ms + (int64_t)(passed_ms * run->job.speed));
-            double wait_ms = due_ms - passed_ms + 1.0;
-            if (signal_came(run, wait_ms < TICK_MAX_MS ? (int)wait_ms : TICK_MAX_MS))
-                return 0;
-        }
-        got = weir_generate_sink_write(run->sink, &record, err);
+        if (run->records == 0) /* the warm-up is over: now the clock runs */
+            run->begun_us = weir_clock_monotonic_us();
+        got = await_turn(run, record.at_ms, err);
+        if (got == 0)
+            got = weir_generate_sink_write(run->sink, &record, err);
         if (got != 0)
             return got;
-        if (++run->records % LOOK_EVERY == 0 && signal_came(run, 0))
-            return 0;
+        if (++run->records % LOOK_EVERY == 0)
+            signal_came(run, 0);
     }
 }
 

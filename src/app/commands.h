@@ -15,5 +15,6 @@ int weir_cmd_get(int argc, char **argv);
 int weir_cmd_silence(int argc, char **argv);
 int weir_cmd_version(int argc, char **argv);
 int weir_cmd_demo(int argc, char **argv);
+int weir_cmd_manual(int argc, char **argv);
 
 #endif

@@ -14,7 +14,8 @@
 #include "weir/buf.h"
 
 #define FRAME_MAX 65536
-#define PIPED_EVERY_MS 10000
+#define PIPED_EVERY_MS 15000
+#define PIPED_SEGMENTS 5
 #define BOLD "\033[1m"
 #define DIM "\033[2m"
 #define RED "\033[1;31m"
@@ -261,7 +262,7 @@ static void print_lines(struct weir_demo_screen *screen, const struct weir_demo_
         for (int i = 0; i < WEIR_DEMO_WINDOWS; i++)
             if (view->windows[i].known)
                 print_row(now, view->windows[i].name, &view->windows[i]);
-        for (int i = 0; i < view->segments_len; i++)
+        for (int i = 0; i < view->segments_len && i < PIPED_SEGMENTS; i++)
             if (view->segments[i].known)
                 print_row(now, view->segments[i].name, &view->segments[i]);
     }

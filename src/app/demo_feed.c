@@ -12,7 +12,7 @@
 #include "weir/traffic.h"
 
 #define SESSIONS_PER_SECOND 500.0
-#define HISTORY_MS 120000  /* so that the windows are full when the demo begins */
+#define HISTORY_MS 150000  /* so that the windows are full when the demo begins */
 #define WARM_UP_MS 1200000 /* so that the first purchases come with the first sessions */
 #define CATCH_UP_PER_MS 80 /* a mock partition keeps 5 MB: the consumer must stay near */
 #define FLUSH_MS 2000

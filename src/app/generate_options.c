@@ -48,7 +48,7 @@ static const struct {
     {"--faults", "SPEC", "bad data, see below"},
     {"--to", "TARGET", "kafka://host[:port][,host...]/topic, a file, or - (default: -)"},
     {"--truth", "FILE", "what was really done, as JSON (default: <file>.truth.json); or none"},
-    {"--partitions", "N", "of a Kafka topic that is missing (default: 8)"},
+    {"--partitions", "N", "of a Kafka topic that is missing; 0: do not make it (default: 8)"},
     {"--help", NULL, "this text"},
 };
 
@@ -185,8 +185,8 @@ static int parse_value(struct weir_generate_job *job, struct given *given, enum 
             return bad(option, value, "a number above 0 and up to 100000, or max", err);
         return 0;
     case OPTION_PARTITIONS:
-        if (parse_count(value, &count) != 0 || count < 1 || count > PARTITIONS_MAX)
-            return bad(option, value, "a number from 1 to 10000", err);
+        if (parse_count(value, &count) != 0 || count > PARTITIONS_MAX)
+            return bad(option, value, "a number from 0 to 10000", err);
         job->partitions = (int)count;
         return 0;
     case OPTION_FAULTS:

@@ -78,7 +78,7 @@ static const struct weir_option options[] = {
              "`session_start`, `session_end`) or to one that a custom metric uses"},
     {"events.dimensions", MAP, .example = "{ country: geo.country }", .max = WEIR_DIMENSIONS_MAX,
      .help = "name to dotted path: every metric is also kept for each value of these"},
-    {"events.max_values", INTEGER, "1000", .min = 1, .max = 100000, CONFIG(plan.values_max),
+    {"events.max_values", INTEGER, "1000", .min = 1, .max = 65000, CONFIG(plan.values_max),
      .help = "values of one dimension in one partition; what is beyond goes to `_other`"},
     {"events.max_record", SIZE, "64KiB", .min = 256, .max = 16 * MIB, CONFIG(mapping.record_max),
      .help = "a larger record is a dead letter (`too_large`) and is not parsed"},
@@ -135,7 +135,7 @@ static const struct weir_option options[] = {
 
     {"bots.user_agents", CHOICE, "default", .choices = agent_lists, CONFIG(plan.bot_user_agents),
      .help = "`default`: events whose user agent names a known robot are kept apart"},
-    {"bots.max_events_per_session", INTEGER, "10000", .min = 1, .max = UINT32_MAX - 1,
+    {"bots.max_events_per_session", INTEGER, "10000", .min = 1, .max = 65000,
      .off = UINT32_MAX, CONFIG(plan.bot_events_max), .flags = OFF,
      .help = "a session with more events is a robot's from there on"},
 

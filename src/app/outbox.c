@@ -133,8 +133,8 @@ static int send_letter(struct post *post, const struct letter *letter, struct we
         return weir_err_set(err, WEIR_ERR_INPUT,
                             "sink %s: the entry %s of %s has no id or no alert", post->sink->name,
                             letter->entry, post->key);
-    if (post->producer)
-        return send_kafka(post, letter, err);
+    if (post->producer) /* whatever it is, it can be mended: a topic can be made */
+        return send_kafka(post, letter, err) == 0 ? 0 : -WEIR_ERR_UNREACHABLE;
     return weir_notify_send(post->notify, post->sink, letter->id, letter->alert,
                             post->outbox->group, NULL, err);
 }

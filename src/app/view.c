@@ -151,6 +151,21 @@ int weir_view_next(struct weir_view *view, struct weir_reply **reply, struct wei
     return result;
 }
 
+int weir_view_ping(struct weir_view *view, struct weir_err *err) {
+    bool old = weir_redis_connected(view->redis);
+    int result = 0;
+    for (int tries = old ? 2 : 1; tries > 0; tries--) {
+        struct weir_reply *reply = NULL;
+        result = weir_view_send(view, err, "PING", NULL);
+        if (result == 0)
+            result = weir_view_next(view, &reply, err);
+        weir_reply_free(reply);
+        if (result == 0)
+            break;
+    }
+    return result;
+}
+
 /* ---- its answers as JSON ---- */
 
 static json_t *text_json(const struct weir_reply *text) {

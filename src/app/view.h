@@ -41,6 +41,9 @@ void weir_view_close(struct weir_view *view);
  * whole database). */
 void weir_view_know(struct weir_view *view, const struct weir_config *config);
 int weir_view_discover(struct weir_view *view, struct weir_err *err);
+/* Whether Redis answers. Notices a connection that was closed while nobody asked, and takes a new
+ * one, so that it is no error of the next question. */
+int weir_view_ping(struct weir_view *view, struct weir_err *err);
 bool weir_view_has_window(const struct weir_view *view, const char *window);
 bool weir_view_has_dimension(const struct weir_view *view, const char *dimension);
 

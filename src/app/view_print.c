@@ -156,8 +156,7 @@ void weir_view_print_segments(const json_t *tree, int64_t now_ms, FILE *out) {
     char text[WEIR_TABLE_TEXT_MAX];
     size_t i;
     if (json_array_size(segments) == 0) {
-        fprintf(out, "No segment of group %s is published yet for the window %s.\n",
-                text_of(tree, "group"), text_of(tree, "window"));
+        fprintf(out, "No segment of group %s is published yet.\n", text_of(tree, "group"));
         return;
     }
     weir_table_age(text, time_of(json_array_get(segments, 0), "as_of"), now_ms);

@@ -13,14 +13,15 @@ struct weir_decoder *weir_decoder_new(const struct weir_mapping *mapping) {
     decoder->mapping = mapping;
     decoder->scratch_max = (size_t)mapping->key_max * 6; /* \u00xx each */
     decoder->texts.max = (size_t)WEIR_EVENTS_PER_RECORD_MAX * WEIR_EVENT_TEXTS_MAX;
-    decoder->text = malloc(mapping->record_max + WEIR_INDEX_PADDING);
+    decoder->text = calloc(1, mapping->record_max + WEIR_INDEX_PADDING + mapping->key_max);
+    decoder->after = calloc(2 * (size_t)mapping->nodes_len, sizeof(*decoder->after));
     decoder->scratch = malloc(decoder->scratch_max);
     decoder->texts.bytes = malloc(decoder->texts.max);
     decoder->events = calloc(WEIR_EVENTS_PER_RECORD_MAX, sizeof(*decoder->events));
     decoder->index = weir_index_new(mapping->record_max);
     decoder->embedded = mapping->lists_len > 0 ? weir_index_new(mapping->record_max) : NULL;
-    if (!decoder->text || !decoder->scratch || !decoder->texts.bytes || !decoder->events ||
-        !decoder->index || (mapping->lists_len > 0 && !decoder->embedded)) {
+    if (!decoder->text || !decoder->after || !decoder->scratch || !decoder->texts.bytes ||
+        !decoder->events || !decoder->index || (mapping->lists_len > 0 && !decoder->embedded)) {
         weir_decoder_free(decoder);
         return NULL;
     }
@@ -36,6 +37,7 @@ void weir_decoder_free(struct weir_decoder *decoder) {
     free(decoder->events);
     free(decoder->texts.bytes);
     free(decoder->scratch);
+    free(decoder->after);
     free(decoder->text);
     free(decoder);
 }
@@ -73,22 +75,28 @@ enum weir_reason weir_decoder_check(const struct weir_decoder *decoder, const ch
     return len == 0 ? WEIR_EMPTY : WEIR_OK;
 }
 
-/* The first candidate that is filled: in the event, else in the record around it. 0, or -1 when
- * the value is not JSON. */
+/* The first candidate that is filled. 0, or -1 when it is not JSON. */
+static inline int pick_from(const struct weir_candidates *candidates, struct weir_capture *capture,
+                            const struct weir_scalar **picked) {
+    for (uint32_t i = 0; i < candidates->len; i++)
+        if (capture->filled[candidates->slots[i]]) {
+            struct weir_scalar *scalar = &capture->slots[candidates->slots[i]];
+            *picked = scalar;
+            if (scalar->kind < WEIR_SCALAR_RAW_STRING)
+                return 0;
+            return weir_scalar_resolve(scalar);
+        }
+    return 0;
+}
+
+/* In the event, else in the record around it. */
 static inline int pick(const struct weir_candidates *candidates, struct weir_capture *event,
                        struct weir_capture *around, const struct weir_scalar **picked) {
     *picked = NULL;
-    for (struct weir_capture *capture = event; capture;
-         capture = capture == event && candidates->outer ? around : NULL)
-        for (uint32_t i = 0; i < candidates->len; i++)
-            if (capture->filled[candidates->slots[i]]) {
-                struct weir_scalar *scalar = &capture->slots[candidates->slots[i]];
-                *picked = scalar;
-                return scalar->kind == WEIR_SCALAR_RAW_STRING && !capture->escapes
-                           ? (scalar->kind = WEIR_SCALAR_STRING, 0)
-                           : weir_capture_resolve(capture, scalar);
-            }
-    return 0;
+    int rc = pick_from(candidates, event, picked);
+    if (!*picked && around && candidates->outer)
+        rc = pick_from(candidates, around, picked);
+    return rc;
 }
 
 /* 0, or -1 with the walk failed. */
@@ -117,7 +125,6 @@ static uint32_t take_event(struct weir_decoder *decoder, struct weir_walk *walk,
                            uint32_t depth, struct weir_capture *around) {
     struct weir_capture *capture = &decoder->inner;
     weir_capture_clear(decoder->mapping, capture);
-    capture->escapes = walk->escapes;
     walk->capture = capture;
     token = weir_walk_byte(walk, token) == '{'
                 ? weir_walk_object(walk, &decoder->mapping->nodes[0], token, depth)
@@ -159,7 +166,8 @@ static enum weir_reason take_text(struct weir_decoder *decoder, struct weir_inde
                              .text = text,
                              .escapes = memchr(text, '\\', len) != NULL,
                              .scratch = decoder->scratch,
-                             .scratch_max = decoder->scratch_max};
+                             .scratch_max = decoder->scratch_max,
+                             .after = decoder->after};
     if (weir_index_run(index, text, len, &walk.places, &walk.places_len) != 0)
         return WEIR_BAD_JSON;
     if (walk.places_len == 0)
@@ -220,7 +228,6 @@ static uint32_t take_record(struct weir_decoder *decoder, struct weir_walk *walk
     if (weir_walk_byte(walk, token) != '{')
         return take_event(decoder, walk, token, depth, around);
     weir_capture_clear(mapping, outer);
-    outer->escapes = walk->escapes;
     walk->capture = outer;
     uint32_t next = weir_walk_object(walk, &mapping->nodes[0], token, depth);
     if (next == 0)

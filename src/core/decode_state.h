@@ -14,9 +14,10 @@ struct weir_reference; /* the reference parser's: made at its first use */
 
 struct weir_decoder {
     const struct weir_mapping *mapping;
-    char *text; /* the record's copy: record_max + WEIR_INDEX_PADDING bytes */
+    char *text; /* the record's copy: record_max, WEIR_INDEX_PADDING and the longest key */
     char *scratch;
     size_t scratch_max;
+    uint16_t *after; /* by node, in its parent; then by node, at the start of its object */
     struct weir_index *index, *embedded; /* of the record; of a text of JSON within it */
     struct weir_capture outer, inner;    /* the record around the events; one event */
 

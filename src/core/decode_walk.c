@@ -92,7 +92,7 @@ static int fill_word(struct weir_walk *walk, int slot, uint32_t token) {
 static inline void fill_string(struct weir_walk *walk, int slot, uint32_t token) {
     struct weir_scalar *scalar = &walk->capture->slots[slot];
     scalar->data = weir_walk_string(walk, token, &scalar->len);
-    scalar->kind = WEIR_SCALAR_RAW_STRING;
+    scalar->kind = walk->escapes ? WEIR_SCALAR_RAW_STRING : WEIR_SCALAR_STRING;
     walk->capture->filled[slot] = scalar->len > 0;
 }
 
@@ -140,31 +140,49 @@ static uint32_t next_token(struct weir_walk *walk, uint32_t token, char close, b
 static uint32_t take_value(struct weir_walk *walk, const struct weir_node *node, uint32_t token,
                            uint32_t depth);
 
+/* The node of the key at `token`, or -1 or -2 as above. Producers write their keys in one order, so
+ * what came after the last mapped key before is tried first, without a search. */
+static inline int32_t next_child(struct weir_walk *walk, const struct weir_node *node,
+                                 uint16_t *after, uint32_t token) {
+    const char *key = walk->text + walk->places[token];
+    if (*after != 0 && *key == '"' && !walk->escapes &&
+        weir_key_is(&walk->mapping->nodes[*after].key, key + 1) &&
+        weir_walk_byte(walk, token + 1) == ':')
+        return *after;
+    int32_t child = find_key(walk, &node->keys, token);
+    if (child > 0)
+        *after = (uint16_t)child;
+    return child;
+}
+
 uint32_t weir_walk_object(struct weir_walk *walk, const struct weir_node *node, uint32_t token,
                           uint32_t depth) {
+    const struct weir_node *const nodes = walk->mapping->nodes;
     const char *const text = walk->text;
     const uint32_t *const places = walk->places;
+    uint16_t *after = &walk->after[walk->mapping->nodes_len + (uint32_t)(node - nodes)];
     uint64_t seen = 0;
     if (depth >= WEIR_DEPTH_MAX)
         return weir_walk_fail(walk, WEIR_TOO_DEEP);
     if (text[places[++token]] == '}')
         return token + 1;
     for (;;) {
-        int32_t child = find_key(walk, &node->keys, token);
-        if (child == -2)
-            return 0;
+        int32_t child = next_child(walk, node, after, token);
         token += 2;
-        if (child >= 0) {
-            const struct weir_node *next = &walk->mapping->nodes[child];
+        if (child > 0) {
+            const struct weir_node *next = &nodes[child];
             if (seen >> next->bit & 1)
                 return weir_walk_fail(walk, WEIR_DUPLICATE_KEY);
             seen |= (uint64_t)1 << next->bit;
+            after = &walk->after[child];
             if (next->slot >= 0 && text[places[token]] == '"')
                 fill_string(walk, next->slot, token++); /* the common case */
             else
                 token = take_value(walk, next, token, depth + 1);
-        } else {
+        } else if (child == -1) {
             token = skip(walk, token, depth + 1);
+        } else {
+            return 0;
         }
         if (token == 0)
             return 0;
@@ -282,9 +300,9 @@ void weir_capture_clear(const struct weir_mapping *mapping, struct weir_capture 
     memset(capture->lists, 0, sizeof(capture->lists));
 }
 
-int weir_capture_resolve(const struct weir_capture *capture, struct weir_scalar *scalar) {
+int weir_scalar_resolve(struct weir_scalar *scalar) {
     if (scalar->kind == WEIR_SCALAR_RAW_STRING) {
-        if (capture->escapes && memchr(scalar->data, '\\', scalar->len)) {
+        if (memchr(scalar->data, '\\', scalar->len)) {
             int64_t len = weir_text_unescape(scalar->data, scalar->data, scalar->len);
             if (len < 0)
                 return -1;

@@ -3,19 +3,20 @@
  *
  * Only the objects and lists that a path goes through are looked into; the rest is skipped by its
  * brackets. A walk and its captures belong to one thread. The text is the decoder's own copy,
- * closed by a NUL: values are taken out of their escapes in place, each once, when they are used.
- * Errors: the next token is 0 and `reason` says why, for the whole record.
+ * closed by a NUL, with WEIR_INDEX_PADDING bytes and the longest mapped key to be read behind it:
+ * values are taken out of their escapes in place, each once, when they are used. Errors: the next
+ * token is 0 and `reason` says why, for the whole record.
  */
 #ifndef WEIR_DECODE_WALK_H
 #define WEIR_DECODE_WALK_H
 
 #include "core/decode_event.h"
+#include "core/decode_simd.h"
 
 struct weir_capture {
     uint8_t filled[WEIR_SLOTS_MAX]; /* of the slots */
     struct weir_scalar slots[WEIR_SLOTS_MAX];
     uint32_t lists[3]; /* the token of each list of events, or 0 */
-    bool escapes;      /* of the text that the slots point into */
 };
 
 struct weir_walk {
@@ -28,6 +29,7 @@ struct weir_walk {
     struct weir_capture *capture; /* where to */
     char *scratch;                /* for a key with escapes: scratch_max bytes */
     size_t scratch_max;
+    uint16_t *after; /* by node: the one that came after it last time, or 0; a guess to try first */
 };
 
 /* The first byte of a token; a NUL at the end of the text. */
@@ -56,6 +58,6 @@ bool weir_walk_too_deep(const struct weir_walk *walk);
 
 void weir_capture_clear(const struct weir_mapping *mapping, struct weir_capture *capture);
 /* A slot's value without escapes, a number parsed. 0, or -1 when it is not JSON. */
-int weir_capture_resolve(const struct weir_capture *capture, struct weir_scalar *scalar);
+int weir_scalar_resolve(struct weir_scalar *scalar);
 
 #endif

@@ -23,6 +23,7 @@
 #define WEIR_CODE_MAX 8 /* bytes of a currency code */
 
 struct weir_node {
+    struct weir_key key;   /* its own key, where it has one: to compare with at once */
     struct weir_keys keys; /* as an object: the node of each key that is read */
     int16_t slot;          /* what ends here, or -1 */
     int8_t list;           /* at the root: which of the preset's lists, or -1 */
@@ -37,7 +38,7 @@ struct weir_node {
 };
 
 struct weir_candidates {
-    uint8_t len;
+    _Alignas(16) uint8_t len;
     bool outer; /* the enclosing record is asked too */
     uint8_t slots[WEIR_CANDIDATES_MAX];
 };

@@ -49,10 +49,20 @@ int weir_keys_add(struct weir_keys *keys, const char *text, size_t len, int32_t 
     uint64_t head = weir_keys_head(text, len);
     *free_place(keys->places, keys->mask, head, len) =
         (struct weir_key){.head = head,
+                          .mask = len < 8 ? ((uint64_t)1 << (8 * len)) - 1 : UINT64_MAX,
                           .tail = len > 8 ? weir_keys_eight(text + len - 8) : 0,
                           .text = copy,
                           .len = (uint32_t)len,
                           .value = value};
     keys->len++;
     return 0;
+}
+
+const struct weir_key *weir_keys_key(const struct weir_keys *keys, const char *text, size_t len) {
+    for (uint32_t i = 0; keys->places && i <= keys->mask; i++) {
+        const struct weir_key *key = &keys->places[i];
+        if (key->text && key->len == len && memcmp(key->text, text, len) == 0)
+            return key;
+    }
+    return NULL;
 }

@@ -1,19 +1,22 @@
 /*
  * keys: a set of texts made at start-up and looked up a million times a second.
  *
- * Open addressing, at most a quarter full; a look-up compares length, first and last eight bytes before
- * it touches the text (little-endian processors, as Debian's are). Texts are copied and owned.
- * Immutable once filled, then shared by threads. Adding gives -1 when memory is out. Core: no I/O.
+ * Open addressing, at most a quarter full; a look-up compares length, first and last eight bytes
+ * before it touches the text (little-endian processors, as Debian's are). Texts are copied and
+ * owned. Immutable once filled, then shared by threads. Adding gives -1 when memory is out. Core:
+ * no I/O.
  */
 #ifndef WEIR_MAPPING_KEYS_H
 #define WEIR_MAPPING_KEYS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
 
 struct weir_key {
     uint64_t head; /* the first eight bytes, zeros after a shorter text */
+    uint64_t mask; /* of those that are the text's */
     uint64_t tail; /* of a text longer than that: the last eight */
     char *text;    /* NULL: a free place */
     uint32_t len;
@@ -28,6 +31,8 @@ struct weir_keys {
 void weir_keys_free(struct weir_keys *keys);
 /* Keeps the first value of a text that is added twice. 0, or -1 when memory is out. */
 int weir_keys_add(struct weir_keys *keys, const char *text, size_t len, int32_t value);
+/* The text's own place in the set, or NULL: valid as long as nothing is added. */
+const struct weir_key *weir_keys_key(const struct weir_keys *keys, const char *text, size_t len);
 
 /* Reads no byte outside of the text. */
 static inline uint64_t weir_keys_head(const char *text, size_t len) {
@@ -83,6 +88,16 @@ static inline int32_t weir_keys_find_padded(const struct weir_keys *keys, const 
     if (len < 8)
         head &= ((uint64_t)1 << (8 * len)) - 1;
     return weir_keys_find_head(keys, head, text, len);
+}
+
+/* Whether a quoted string is this key: `text` is after the quote, and as many bytes as the key has
+ * can be read, and eight more. */
+static inline bool weir_key_is(const struct weir_key *key, const char *text) {
+    uint32_t len = key->len;
+    if ((weir_keys_eight(text) & key->mask) != key->head || text[len] != '"')
+        return false;
+    return len <= 8 || (weir_keys_eight(text + len - 8) == key->tail &&
+                        (len <= 16 || memcmp(key->text + 8, text + 8, len - 16) == 0));
 }
 
 #endif

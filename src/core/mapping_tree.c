@@ -43,6 +43,7 @@ static int key_child(struct weir_mapping *mapping, int parent, const struct weir
     if (weir_keys_add(&node->keys, segment->text, segment->text_len, child) != 0)
         return out_of_memory(err);
     mapping->nodes[child].bit = (uint8_t)node->children_len++;
+    mapping->nodes[child].key = *weir_keys_key(&node->keys, segment->text, segment->text_len);
     note_length(mapping, segment->text_len);
     return child;
 }

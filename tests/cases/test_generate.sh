@@ -86,6 +86,7 @@ lines=$(wc -l <live.jsonl)
 check "the warm-up gives the full rate at once: $lines lines" \
     [ "$lines" -gt 20000 ] && [ "$lines" -lt 32000 ]
 for signal in INT TERM; do
+    rm -f stopped.jsonl
     "$WEIR" generate --rate 2000 --seed 3 --to stopped.jsonl 2>log &
     pid=$!
     check "lines come" wait_for 20 [ -s stopped.jsonl ]

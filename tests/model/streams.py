@@ -79,10 +79,12 @@ class Generator:
     def __init__(self, seed):
         self.rng = rng = random.Random(seed)
         self.plan = make_plan(rng)
+        self.large = seed % 50 == 0  # enough sessions at once to fill tables and wheels
         self.clock = rng.choice([315532800000, 1_600_000_000_000, 1_700_000_000_000]) + DAY
         self.clock += rng.randrange(DAY)
+        self.pace = 1 if not self.large else rng.choice([1, 20, 200])
         self.newest = self.clock
-        self.ids = rng.choice([1, 2, 4, 10, 50])
+        self.ids = 700 if self.large else rng.choice([1, 2, 4, 10, 50])
         self.values = rng.choice([1, 2, 4, 8])
         self.has_kafka = rng.random() < 0.5
         self.visitors = rng.choice(["none", "some", "mixed", "mixed", "own"])
@@ -102,11 +104,11 @@ class Generator:
     def stream(self):
         rng = self.rng
         commands = []
-        commits = rng.choice([0, 0.02, 0.2, 0.5])
+        commits = rng.choice([0.01, 0.05] if self.large else [0, 0.02, 0.2, 0.5])
         ticks = rng.choice([0, 0.02, 0.1])
         if rng.random() < 0.02:
             commands.append(("tick", self.clock - rng.randrange(DAY)))
-        for _ in range(rng.choice([10, 30, 60, 120, 200])):
+        for _ in range(1500 if self.large else rng.choice([10, 30, 60, 120, 200])):
             commands.append(self.record())
             if rng.random() < ticks:
                 commands.append(self.tick())
@@ -178,7 +180,8 @@ class Generator:
         elif rng.random() < 0.05:
             self.clock += rng.choice([gap, gap * 2, self.plan.cap]) + rng.randrange(-1, 2)
         else:
-            self.clock += rng.choice([0, 0, 1, rng.randrange(gap // 3 + 1), rng.randrange(gap)])
+            step = rng.choice([0, 0, 1, rng.randrange(gap // 3 + 1), rng.randrange(gap)])
+            self.clock += step // self.pace
 
     def time(self, who):
         rng, plan = self.rng, self.plan
