@@ -21,7 +21,7 @@
 #include "weir/metric.h"
 
 #define WEIR_BIN_FIRST 64 /* entry ids from here on are sketch bins; counters stay below */
-#define WEIR_BINS 1300    /* bin 0: 0 ms; bin i: gamma^(i-2) < ms <= gamma^(i-1), gamma 1.01/0.99 */
+#define WEIR_BINS 1400    /* bin 0: 0 ms; bin i: gamma^(i-2) < ms <= gamma^(i-1), gamma 1.01/0.99 */
 _Static_assert(WEIR_COUNTERS <= WEIR_BIN_FIRST, "counter ids reach the sketch's");
 
 #define WEIR_HLL_BITS 12

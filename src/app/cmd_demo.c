@@ -1,6 +1,7 @@
 /* weir demo: a shop, its Kafka and `weir run` on it, to look at; deploy/quickstart brings the
  * Redis. */
 #include <errno.h>
+#include <getopt.h>
 #include <inttypes.h>
 #include <limits.h>
 #include <poll.h>
@@ -36,8 +37,16 @@ struct demo {
 };
 
 static const char usage[] =
-    "usage: weir demo --redis URL [--seconds N] [--brokers B [--topic T]] [--preset P] "
-    "[--listen HOST:PORT]\n";
+    "usage: weir demo --redis URL [--seconds N] [--brokers B [--topic T] [--preset P]]\n"
+    "                 [--listen HOST:PORT]\n"
+    "\n"
+    "  --redis URL     where weir run keeps its state; what the demo wrote is removed at the end\n"
+    "  --seconds N     ends by itself after N seconds: 0, or 1 when no alert came\n"
+    "  --brokers B     your own Kafka instead of one inside this process; the generated traffic\n"
+    "                  goes to the topic " OWN_TOPIC "\n"
+    "  --topic T       no traffic is generated: this topic of yours is read as it is\n"
+    "  --preset P      the form of its events: weir, ga4, segment, snowplow, rees46 or otto\n"
+    "  --listen H:P    the address of the API and /metrics; a free port of 127.0.0.1 without it\n";
 
 static int parse_seconds(const char *text, int64_t *seconds) {
     char *end = NULL;
@@ -49,34 +58,38 @@ static int parse_seconds(const char *text, int64_t *seconds) {
     return 0;
 }
 
+/* 0, 1 when only help was wanted, or a negative code. */
 static int parse(struct weir_demo_options *options, int argc, char **argv, struct weir_err *err) {
+    static const struct option known[] = {
+        {"seconds", required_argument, NULL, 's'}, {"redis", required_argument, NULL, 'r'},
+        {"brokers", required_argument, NULL, 'b'}, {"topic", required_argument, NULL, 't'},
+        {"preset", required_argument, NULL, 'p'},  {"listen", required_argument, NULL, 'l'},
+        {"help", no_argument, NULL, 'h'},          {0},
+    };
+    const char **texts[] = {['r'] = &options->redis_url,
+                            ['b'] = &options->brokers,
+                            ['t'] = &options->topic,
+                            ['p'] = &options->preset,
+                            ['l'] = &options->listen};
+    int option;
     options->preset = "weir";
-    for (int i = 1; i < argc; i += 2) {
-        const char *name = argv[i], *value = argv[i + 1];
-        if (!value)
-            return weir_err_set(err, WEIR_ERR_USAGE, "%s: what is its value?\n%s", name, usage);
-        if (strcmp(name, "--seconds") == 0) {
-            if (parse_seconds(value, &options->seconds) != 0)
-                return weir_err_set(err, WEIR_ERR_USAGE, "--seconds is a number from 1 to 86400");
-        } else if (strcmp(name, "--redis") == 0) {
-            options->redis_url = value;
-        } else if (strcmp(name, "--brokers") == 0) {
-            options->brokers = value;
-        } else if (strcmp(name, "--topic") == 0) {
-            options->topic = value;
-        } else if (strcmp(name, "--preset") == 0) {
-            options->preset = value;
-        } else if (strcmp(name, "--listen") == 0) {
-            options->listen = value;
-        } else {
-            return weir_err_set(err, WEIR_ERR_USAGE, "weir demo has no option %s\n%s", name, usage);
-        }
+    optind = 1;
+    while ((option = getopt_long(argc, argv, "", known, NULL)) != -1) {
+        if (option == 'h')
+            return 1;
+        if (option == '?')
+            return weir_err_set(err, WEIR_ERR_USAGE, "%s", usage);
+        if (option != 's')
+            *texts[option] = optarg;
+        else if (parse_seconds(optarg, &options->seconds) != 0)
+            return weir_err_set(err, WEIR_ERR_USAGE, "--seconds is a number from 1 to 86400");
     }
+    if (optind < argc)
+        return weir_err_set(err, WEIR_ERR_USAGE, "weir demo takes no '%s'\n%s", argv[optind],
+                            usage);
     if (!options->redis_url)
         return weir_err_set(err, WEIR_ERR_USAGE,
-                            "weir demo wants --redis URL; deploy/quickstart "
-                            "starts one for you\n%s",
-                            usage);
+                            "weir demo wants --redis URL; deploy/quickstart starts one for you");
     if (options->topic && !options->brokers)
         return weir_err_set(err, WEIR_ERR_USAGE, "--topic wants --brokers: whose topic is it?");
     return 0;
@@ -266,6 +279,8 @@ int weir_cmd_demo(int argc, char **argv) {
     struct demo demo = {.signals = -1};
     struct weir_err err = {0};
     int result = parse(&demo.options, argc, argv, &err);
+    if (result == 1)
+        return fputs(usage, stdout) < 0 ? 1 : 0;
     if (result == 0) {
         demo.signals = open_signals();
         result = start_all(&demo, &err);
@@ -278,6 +293,6 @@ int weir_cmd_demo(int argc, char **argv) {
         end_step(began);
     }
     if (result < 0)
-        fprintf(stderr, "%serror: %s\n", err.code == WEIR_ERR_USAGE ? "" : "\n", err.text);
+        fprintf(stderr, "%sweir demo: %s\n", err.code == WEIR_ERR_USAGE ? "" : "\n", err.text);
     return result < 0 ? err.code : result;
 }

@@ -26,7 +26,7 @@ struct weir_generate_job {
     enum weir_generate_target target;
     char path[WEIR_GENERATE_PATH_MAX]; /* WEIR_TO_FILE */
     char brokers[WEIR_GENERATE_BROKERS_MAX], topic[WEIR_GENERATE_TOPIC_MAX];
-    int partitions;
+    int partitions;                          /* of a topic that is made; 0: none is */
     char truth[WEIR_GENERATE_PATH_MAX + 16]; /* "": none */
     bool live;                               /* event time follows the wall clock */
     double speed;                            /* ms of event time per ms of wall clock */

@@ -45,6 +45,8 @@ static int open_kafka(struct weir_generate_sink *sink, const struct weir_generat
                       struct weir_err *err) {
     struct weir_kafka_options options = {.brokers = job->brokers, .client_id = "weir-generate"};
     sink->topic = job->topic;
+    if (job->partitions == 0)
+        return weir_producer_new(&sink->producer, &options, err);
     int failed =
         weir_kafka_create_topic(&options, job->topic, job->partitions, REPLICATION_OF_BROKER, err);
     if (failed == -WEIR_ERR_UNREACHABLE)

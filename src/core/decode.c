@@ -75,28 +75,27 @@ enum weir_reason weir_decoder_check(const struct weir_decoder *decoder, const ch
     return len == 0 ? WEIR_EMPTY : WEIR_OK;
 }
 
-/* The first candidate that is filled. 0, or -1 when it is not JSON. */
-static inline int pick_from(const struct weir_candidates *candidates, struct weir_capture *capture,
-                            const struct weir_scalar **picked) {
+/* The first candidate that is filled, or NULL. */
+static struct weir_scalar *first_of(const struct weir_candidates *candidates,
+                                    struct weir_capture *capture) {
     for (uint32_t i = 0; i < candidates->len; i++)
-        if (capture->filled[candidates->slots[i]]) {
-            struct weir_scalar *scalar = &capture->slots[candidates->slots[i]];
-            *picked = scalar;
-            if (scalar->kind < WEIR_SCALAR_RAW_STRING)
-                return 0;
-            return weir_scalar_resolve(scalar);
-        }
-    return 0;
+        if (capture->filled[candidates->slots[i]])
+            return &capture->slots[candidates->slots[i]];
+    return NULL;
 }
 
-/* In the event, else in the record around it. */
+/* In the event, else in the record around it. 0, or -1 when it is not JSON. */
 static inline int pick(const struct weir_candidates *candidates, struct weir_capture *event,
                        struct weir_capture *around, const struct weir_scalar **picked) {
-    *picked = NULL;
-    int rc = pick_from(candidates, event, picked);
-    if (!*picked && around && candidates->outer)
-        rc = pick_from(candidates, around, picked);
-    return rc;
+    struct weir_scalar *scalar = NULL;
+    if (event->filled[candidates->slots[0]])
+        scalar = &event->slots[candidates->slots[0]];
+    else if (candidates->len > 1)
+        scalar = first_of(candidates, event);
+    if (!scalar && around && candidates->outer)
+        scalar = first_of(candidates, around);
+    *picked = scalar;
+    return scalar && scalar->kind == WEIR_SCALAR_ESCAPED ? weir_scalar_unescape(scalar) : 0;
 }
 
 /* 0, or -1 with the walk failed. */

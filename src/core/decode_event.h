@@ -14,10 +14,9 @@ enum weir_scalar_kind {
     WEIR_SCALAR_STRING, /* not empty; `data` without escapes */
     WEIR_SCALAR_INT,    /* `whole`, and `data` its text */
     WEIR_SCALAR_REAL,
-    WEIR_SCALAR_BOOL,       /* `data` its text */
-    WEIR_SCALAR_NESTED,     /* an object or a list where a scalar should be */
-    WEIR_SCALAR_RAW_STRING, /* still with its escapes: decode_walk's */
-    WEIR_SCALAR_RAW_NUMBER, /* not parsed yet: decode_walk's */
+    WEIR_SCALAR_BOOL,    /* `data` its text */
+    WEIR_SCALAR_NESTED,  /* an object or a list where a scalar should be */
+    WEIR_SCALAR_ESCAPED, /* a string that may still have its escapes: decode_walk's */
 };
 
 struct weir_scalar {

@@ -63,6 +63,28 @@ static bool is_word(const char *data, uint32_t len, const char *word) {
     return len == strlen(word) && memcmp(data, word, len) == 0;
 }
 
+static int fill_number(struct weir_scalar *scalar) {
+    int64_t whole = 0;
+    double real = 0;
+    switch (weir_number_parse(scalar->data, scalar->len, &whole, &real)) {
+    case WEIR_NUMBER_NONE:
+        return -1;
+    case WEIR_NUMBER_REAL:
+        scalar->kind = WEIR_SCALAR_REAL;
+        scalar->number.real = real;
+        return 0;
+    case WEIR_NUMBER_INT:
+        break;
+    }
+    scalar->kind = WEIR_SCALAR_INT;
+    scalar->number.whole = whole;
+    if (whole == 0 && scalar->len == 2) { /* -0 */
+        scalar->data++;
+        scalar->len--;
+    }
+    return 0;
+}
+
 /* Anything but a string into its slot; null counts as absent. 0, or -1: it is not JSON. */
 static int fill_word(struct weir_walk *walk, int slot, uint32_t token) {
     struct weir_scalar *scalar = &walk->capture->slots[slot];
@@ -76,23 +98,20 @@ static int fill_word(struct weir_walk *walk, int slot, uint32_t token) {
         return -1;
     scalar->data = data;
     scalar->len = (uint32_t)(token_end(walk, token) - data);
-    scalar->kind = WEIR_SCALAR_RAW_NUMBER;
-    if (*data == 't' || *data == 'f') {
-        scalar->kind = WEIR_SCALAR_BOOL;
-        if (!is_word(data, scalar->len, *data == 't' ? "true" : "false"))
-            return -1;
-    } else if (*data == 'n') {
+    if (*data == 'n')
         return is_word(data, scalar->len, "null") ? 0 : -1;
-    }
     walk->capture->filled[slot] = 1;
-    return 0;
+    if (*data != 't' && *data != 'f')
+        return fill_number(scalar);
+    scalar->kind = WEIR_SCALAR_BOOL;
+    return is_word(data, scalar->len, *data == 't' ? "true" : "false") ? 0 : -1;
 }
 
 /* An empty string counts as absent too. */
 static inline void fill_string(struct weir_walk *walk, int slot, uint32_t token) {
     struct weir_scalar *scalar = &walk->capture->slots[slot];
     scalar->data = weir_walk_string(walk, token, &scalar->len);
-    scalar->kind = walk->escapes ? WEIR_SCALAR_RAW_STRING : WEIR_SCALAR_STRING;
+    scalar->kind = walk->escapes ? WEIR_SCALAR_ESCAPED : WEIR_SCALAR_STRING;
     walk->capture->filled[slot] = scalar->len > 0;
 }
 
@@ -171,9 +190,9 @@ uint32_t weir_walk_object(struct weir_walk *walk, const struct weir_node *node, 
         token += 2;
         if (child > 0) {
             const struct weir_node *next = &nodes[child];
-            if (seen >> next->bit & 1)
+            if (seen & next->bit)
                 return weir_walk_fail(walk, WEIR_DUPLICATE_KEY);
-            seen |= (uint64_t)1 << next->bit;
+            seen |= next->bit;
             after = &walk->after[child];
             if (next->slot >= 0 && text[places[token]] == '"')
                 fill_string(walk, next->slot, token++); /* the common case */
@@ -253,8 +272,8 @@ static uint32_t walk_list(struct weir_walk *walk, const struct weir_node *node, 
         if (item == -2)
             return 0;
         const struct weir_node *next = item >= 0 ? &walk->mapping->nodes[item] : NULL;
-        if (next && !(seen >> next->bit & 1)) {
-            seen |= (uint64_t)1 << next->bit;
+        if (next && !(seen & next->bit)) {
+            seen |= next->bit;
             token = take_value(walk, next, token, depth + 1);
         } else {
             token = weir_walk_skip(walk, token, depth + 1);
@@ -300,31 +319,13 @@ void weir_capture_clear(const struct weir_mapping *mapping, struct weir_capture 
     memset(capture->lists, 0, sizeof(capture->lists));
 }
 
-int weir_scalar_resolve(struct weir_scalar *scalar) {
-    if (scalar->kind == WEIR_SCALAR_RAW_STRING) {
-        if (memchr(scalar->data, '\\', scalar->len)) {
-            int64_t len = weir_text_unescape(scalar->data, scalar->data, scalar->len);
-            if (len < 0)
-                return -1;
-            scalar->len = (uint32_t)len;
-        }
-        scalar->kind = WEIR_SCALAR_STRING;
-    } else if (scalar->kind == WEIR_SCALAR_RAW_NUMBER) {
-        int64_t whole = 0;
-        double real = 0;
-        enum weir_number kind = weir_number_parse(scalar->data, scalar->len, &whole, &real);
-        if (kind == WEIR_NUMBER_NONE)
+int weir_scalar_unescape(struct weir_scalar *scalar) {
+    if (memchr(scalar->data, '\\', scalar->len)) {
+        int64_t len = weir_text_unescape(scalar->data, scalar->data, scalar->len);
+        if (len < 0)
             return -1;
-        scalar->kind = kind == WEIR_NUMBER_INT ? WEIR_SCALAR_INT : WEIR_SCALAR_REAL;
-        if (kind == WEIR_NUMBER_REAL) {
-            scalar->number.real = real;
-        } else {
-            scalar->number.whole = whole;
-            if (whole == 0 && scalar->len == 2) { /* -0 */
-                scalar->data++;
-                scalar->len--;
-            }
-        }
+        scalar->len = (uint32_t)len;
     }
+    scalar->kind = WEIR_SCALAR_STRING;
     return 0;
 }

@@ -14,8 +14,8 @@
 #include "core/decode_simd.h"
 
 struct weir_capture {
-    uint8_t filled[WEIR_SLOTS_MAX]; /* of the slots */
-    struct weir_scalar slots[WEIR_SLOTS_MAX];
+    uint8_t filled[WEIR_SLOT_NONE + 1]; /* of the slots */
+    struct weir_scalar slots[WEIR_SLOT_NONE + 1];
     uint32_t lists[3]; /* the token of each list of events, or 0 */
 };
 
@@ -57,7 +57,7 @@ static inline char *weir_walk_string(const struct weir_walk *walk, uint32_t toke
 bool weir_walk_too_deep(const struct weir_walk *walk);
 
 void weir_capture_clear(const struct weir_mapping *mapping, struct weir_capture *capture);
-/* A slot's value without escapes, a number parsed. 0, or -1 when it is not JSON. */
-int weir_scalar_resolve(struct weir_scalar *scalar);
+/* The string without its escapes. 0, or -1 when one of them is not JSON's, or a NUL. */
+int weir_scalar_unescape(struct weir_scalar *scalar);
 
 #endif

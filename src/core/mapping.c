@@ -69,6 +69,7 @@ static int add_dimensions(struct weir_mapping *mapping, const struct weir_mappin
                             options->dimensions_len, WEIR_DIMENSIONS_MAX);
     for (size_t i = 0; i < options->dimensions_len; i++) {
         struct weir_candidates *candidates = &mapping->dimensions[i];
+        memset(candidates->slots, WEIR_SLOT_NONE, WEIR_CANDIDATES_MAX);
         candidates->outer = preset->lists[0].key != NULL;
         int rc = add_candidate(mapping, candidates, options->dimensions[i].value, err);
         if (rc != 0)
@@ -215,6 +216,8 @@ int weir_mapping_new(struct weir_mapping **mapping, const struct weir_mapping_op
     struct weir_mapping *new_mapping = calloc(1, sizeof(*new_mapping));
     if (!new_mapping)
         return weir_err_set(err, WEIR_ERR_REFUSED, "out of memory for the events' mapping");
+    for (int field = 0; field < WEIR_FIELDS_ALL; field++)
+        memset(new_mapping->fields[field].slots, WEIR_SLOT_NONE, WEIR_CANDIDATES_MAX);
     new_mapping->record_max = options->record_max ? options->record_max : WEIR_RECORD_MAX_DEFAULT;
     int rc = add_fields(new_mapping, options, preset, err);
     for (int i = 0; rc == 0 && preset->lists[i].key; i++)

@@ -17,7 +17,8 @@
 #include "core/presets.h"
 #include "weir/decode.h"
 
-#define WEIR_SLOTS_MAX 128   /* distinct paths in a mapping */
+#define WEIR_SLOTS_MAX 127   /* distinct paths in a mapping */
+#define WEIR_SLOT_NONE 127   /* one that is never filled */
 #define WEIR_CHILDREN_MAX 64 /* keys that are read in one object: bits of a word */
 #define WEIR_CANDIDATES_MAX (WEIR_PRESET_PATHS_MAX + 1)
 #define WEIR_CODE_MAX 8 /* bytes of a currency code */
@@ -27,7 +28,7 @@ struct weir_node {
     struct weir_keys keys; /* as an object: the node of each key that is read */
     int16_t slot;          /* what ends here, or -1 */
     int8_t list;           /* at the root: which of the preset's lists, or -1 */
-    uint8_t bit;           /* its place among its parent's children: which of them were seen */
+    uint64_t bit;          /* its own among its parent's children: which of them were seen */
     uint32_t children_len;
 
     struct weir_keys select; /* as a list: the member to search by; empty: by index */
@@ -38,9 +39,9 @@ struct weir_node {
 };
 
 struct weir_candidates {
-    _Alignas(16) uint8_t len;
+    uint8_t slots[WEIR_CANDIDATES_MAX]; /* from len on: WEIR_SLOT_NONE */
+    uint8_t len;
     bool outer; /* the enclosing record is asked too */
-    uint8_t slots[WEIR_CANDIDATES_MAX];
 };
 
 struct weir_currency {

@@ -42,7 +42,7 @@ static int key_child(struct weir_mapping *mapping, int parent, const struct weir
     struct weir_node *node = &mapping->nodes[parent];
     if (weir_keys_add(&node->keys, segment->text, segment->text_len, child) != 0)
         return out_of_memory(err);
-    mapping->nodes[child].bit = (uint8_t)node->children_len++;
+    mapping->nodes[child].bit = (uint64_t)1 << node->children_len++;
     mapping->nodes[child].key = *weir_keys_key(&node->keys, segment->text, segment->text_len);
     note_length(mapping, segment->text_len);
     return child;
@@ -107,7 +107,7 @@ static int item_child(struct weir_mapping *mapping, int parent, const struct wei
     int child = new_node(mapping);
     if (child < 0)
         return out_of_memory(err);
-    mapping->nodes[child].bit = (uint8_t)mapping->nodes[parent].items_len;
+    mapping->nodes[child].bit = (uint64_t)1 << mapping->nodes[parent].items_len;
     if (add_item(&mapping->nodes[parent], segment, child) != 0)
         return out_of_memory(err);
     note_length(mapping, segment->text_len);

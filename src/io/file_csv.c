@@ -85,7 +85,8 @@ size_t weir_csv_scan(struct weir_csv_scan *scan, const char *bytes, size_t len) 
 }
 
 static const char *quoted_field(const char *at, const char *end, struct field *field) {
-    *field = (struct field){.at = ++at};
+    at++;
+    *field = (struct field){.at = at};
     while (at < end) {
         const char *quote = memchr(at, '"', (size_t)(end - at));
         if (!quote)

@@ -137,7 +137,7 @@ refused "a time" --events 5 --start yesterday
 refused "between 1980 and 2999" --events 5 --start 3000-01-01T00:00:00Z
 refused "or max" --rate 5 --speed 0
 refused "needs --rate" --events 5 --speed 2
-refused "from 1 to 10000" --events 5 --partitions 0
+refused "from 0 to 10000" --events 5 --partitions -1
 refused "kafka://host:port/topic" --events 5 --to kafka://localhost
 refused "kafka://host:port/topic" --events 5 --to kafka:///topic
 refused "kafka://host:port/topic" --events 5 --to "kafka://localhost/to pic"

@@ -345,7 +345,7 @@ def main():
     args = options.parse_args()
     driver = args.driver or find_driver()
     if not driver or not os.access(driver, os.X_OK):
-        sys.exit("model: no model_driver; run ninja -C build/<preset> model_driver, or give --driver")
+        sys.exit("model: no model_driver; ninja -C build/<preset> model_driver, or give --driver")
 
     first, count = (args.only, 1) if args.only is not None else (args.seed, args.streams)
     started, passed, failed = time.monotonic(), 0, []

@@ -219,7 +219,7 @@ class Generator:
     def who(self):
         rng = self.rng
         n = rng.randrange(self.ids)
-        session, visitor = f"s{n}", f"v{n % 3}"
+        session, visitor = f"s{n}", f"v{n % (250 if self.large else 3)}"
         if rng.random() < 0.02:  # an id that is in both name spaces, or a long one
             session = rng.choice([visitor, "x" * 256])
         if self.visitors == "none":
