@@ -17,25 +17,11 @@
 #include "weir/kafka.h"
 #include "weir/log.h"
 #include "weir/metric.h"
+#include "weir/notify.h"
 #include "weir/plan.h"
 #include "weir/rule.h"
 
 enum weir_start { WEIR_START_EARLIEST, WEIR_START_LATEST, WEIR_START_TIME };
-
-enum weir_sink_type {
-    WEIR_SINK_LOG,
-    WEIR_SINK_KAFKA,        /* url: the topic */
-    WEIR_SINK_WEBHOOK,      /* Alertmanager's version "4" body */
-    WEIR_SINK_ALERTMANAGER, /* POST <url>/api/v2/alerts */
-};
-
-struct weir_sink {
-    enum weir_sink_type type;
-    char *name;   /* unique, for /metrics and the outbox key; default "<type>-<n>" */
-    char *url;    /* or the topic; NULL for log */
-    char *secret; /* HMAC-SHA256 key, or NULL */
-    int64_t timeout_ms;
-};
 
 struct weir_config {
     char *path; /* as given, for messages and reload */

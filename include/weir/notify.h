@@ -18,8 +18,24 @@
 #ifndef WEIR_NOTIFY_H
 #define WEIR_NOTIFY_H
 
-#include "weir/config.h"
+#include <stdint.h>
+
 #include "weir/err.h"
+
+enum weir_sink_type {
+    WEIR_SINK_LOG,
+    WEIR_SINK_KAFKA,        /* url: the topic */
+    WEIR_SINK_WEBHOOK,      /* Alertmanager's version "4" body */
+    WEIR_SINK_ALERTMANAGER, /* POST <url>/api/v2/alerts */
+};
+
+struct weir_sink {
+    enum weir_sink_type type;
+    char *name;   /* unique, for /metrics and the outbox key; default "<type>-<n>" */
+    char *url;    /* or the topic; NULL for log */
+    char *secret; /* HMAC-SHA256 key, or NULL */
+    int64_t timeout_ms;
+};
 
 struct weir_notify;
 /* -WEIR_ERR_UNREACHABLE when memory is out. */

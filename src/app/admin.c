@@ -119,9 +119,10 @@ static void put_not_found(const struct weir_request *request, struct weir_respon
         json_array_append_new(paths, json_string(routes[i].path));
     snprintf(sentence, sizeof sentence, "there is no %.200s", request->path);
     json_t *error = json_string(sentence);
-    weir_admin_put_json(
-        response, 404,
-        json_pack("{s:o, s:o}", "error", error ? error : json_null(), "paths", paths));
+    weir_admin_put_json(response, 404,
+                        json_pack("{s:o, s:o}", "error",
+                                  error ? error : json_string("there is no such path"), "paths",
+                                  paths));
 }
 
 void weir_admin_handle(void *admin, const struct weir_request *request,

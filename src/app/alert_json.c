@@ -176,10 +176,14 @@ static void put_times(json_t *alert, const struct weir_tracked *tracked, const c
     json_object_set_new(alert, "as_of", time_json(as_of_ms));
 }
 
+void weir_alert_id(char *out, const struct weir_alert *alert) {
+    snprintf(out, WEIR_ALERT_ID_MAX, "%016" PRIx64 "-%" PRId64 "-%u", alert->fingerprint,
+             alert->starts_ms, alert->changes);
+}
+
 static void put_id(json_t *alert, const struct weir_tracked *tracked, const char *status) {
-    char text[40];
-    snprintf(text, sizeof text, "%016" PRIx64 "-%u", tracked->alert.fingerprint,
-             tracked->alert.changes);
+    char text[WEIR_ALERT_ID_MAX];
+    weir_alert_id(text, &tracked->alert);
     json_object_set_new(alert, "id", json_string(text));
     snprintf(text, sizeof text, "%016" PRIx64, tracked->alert.fingerprint);
     json_object_set_new(alert, "fingerprint", json_string(text));
@@ -211,6 +215,8 @@ char *weir_alert_json(const struct weir_evaluator *e, const struct weir_rule *ru
     json_object_set_new(alert, "interval", interval_json(metric, sample));
     json_object_set_new(alert, "data_quality",
                         json_string(e->suspect[0] ? e->suspect : "good"));
+    json_object_set_new(alert, "repeat_interval_ms",
+                        json_integer(e->config->repeat_interval_ms));
     json_object_set_new(alert, "silenced_by", silenced ? json_string(silenced) : json_null());
     put_times(alert, tracked, status, sample->as_of_ms);
     summarise(text, rule, tracked, status, &facts);

@@ -68,9 +68,9 @@ static void save_state(struct weir_evaluator *e, const struct weir_tracked *trac
     const struct weir_alert *a = &tracked->alert;
     char text[256];
     snprintf(text, sizeof text,
-             "%016" PRIx64 " %d %d %" PRId64 " %" PRId64 " %" PRId64 " %" PRId64 " %u",
+             "%016" PRIx64 " %d %d %" PRId64 " %" PRId64 " %" PRId64 " %" PRId64 " %u %" PRId64,
              tracked->rule, (int)a->state, (int)a->before_suspect, a->since_ms, a->starts_ms,
-             a->good_since_ms, a->sent_ms, a->changes);
+             a->good_since_ms, a->sent_ms, a->changes, a->as_of_ms);
     command3(e, "HSET", "alertstate", a->fingerprint, text);
 }
 
@@ -78,10 +78,11 @@ static bool parse_state(struct weir_tracked *tracked, const char *fingerprint, c
     struct weir_alert *a = &tracked->alert;
     int state, before;
     if (sscanf(fingerprint, "%" SCNx64, &a->fingerprint) != 1 ||
-        sscanf(text, "%" SCNx64 " %d %d %" SCNd64 " %" SCNd64 " %" SCNd64 " %" SCNd64 " %u",
+        sscanf(text,
+               "%" SCNx64 " %d %d %" SCNd64 " %" SCNd64 " %" SCNd64 " %" SCNd64 " %u %" SCNd64,
                &tracked->rule, &state, &before, &a->since_ms, &a->starts_ms, &a->good_since_ms,
-               &a->sent_ms, &a->changes) != 8 ||
-        state < 0 || state > WEIR_SUSPECT || before < 0 || before > WEIR_SUSPECT)
+               &a->sent_ms, &a->changes, &a->as_of_ms) != 9 ||
+        state < 0 || state > WEIR_SUSPECT || before < 0 || before >= WEIR_SUSPECT)
         return false;
     a->state = (enum weir_alert_state)state;
     a->before_suspect = (enum weir_alert_state)before;
@@ -197,8 +198,9 @@ static void tell_sinks(struct weir_evaluator *e, const struct weir_tracked *trac
         weir_words_put(&e->words, "%lld", (long long)e->config->outbox_max);
         weir_words_put(&e->words, "*");
         weir_words_put(&e->words, "id");
-        weir_words_put(&e->words, "%016" PRIx64 "-%u", tracked->alert.fingerprint,
-                       tracked->alert.changes);
+        char id[WEIR_ALERT_ID_MAX];
+        weir_alert_id(id, &tracked->alert);
+        weir_words_put(&e->words, "%s", id);
         weir_words_put(&e->words, "alert");
         weir_words_put(&e->words, "%s", tracked->json);
         weir_publish_end(e, command);
@@ -253,6 +255,13 @@ struct weir_metric weir_alerting_metric(const struct weir_evaluator *e,
     return counter;
 }
 
+/* Whether a restart would lose anything: the time of the last look alone is nothing. */
+static bool has_moved(const struct weir_alert *before, const struct weir_alert *now) {
+    return before->state != now->state || before->since_ms != now->since_ms ||
+           before->starts_ms != now->starts_ms || before->good_since_ms != now->good_since_ms ||
+           before->sent_ms != now->sent_ms || before->changes != now->changes;
+}
+
 static void step_segment(struct weir_evaluator *e, const struct weir_rule *rule, uint32_t window,
                          uint32_t segment) {
     struct weir_metric metric = weir_alerting_metric(e, rule);
@@ -284,7 +293,7 @@ static void step_segment(struct weir_evaluator *e, const struct weir_rule *rule,
     if (tracked->alert.state == WEIR_INACTIVE) {
         command3(e, "HDEL", "alertstate", fingerprint, NULL);
         forget(e, tracked);
-    } else if (memcmp(&before, &tracked->alert, sizeof before) != 0) {
+    } else if (has_moved(&before, &tracked->alert)) {
         save_state(e, tracked);
     }
 }

@@ -66,32 +66,36 @@ static int parse(struct weir_demo_options *options, int argc, char **argv, struc
         {"preset", required_argument, NULL, 'p'},  {"listen", required_argument, NULL, 'l'},
         {"help", no_argument, NULL, 'h'},          {0},
     };
+    const char *preset = NULL;
     const char **texts[] = {['r'] = &options->redis_url,
                             ['b'] = &options->brokers,
                             ['t'] = &options->topic,
-                            ['p'] = &options->preset,
+                            ['p'] = &preset,
                             ['l'] = &options->listen};
     int option;
-    options->preset = "weir";
     optind = 1;
     while ((option = getopt_long(argc, argv, "", known, NULL)) != -1) {
         if (option == 'h')
             return 1;
         if (option == '?')
-            return weir_err_set(err, WEIR_ERR_USAGE, "%s", usage);
+            return weir_err_set(err, WEIR_ERR_USAGE, "see weir demo --help");
         if (option != 's')
             *texts[option] = optarg;
         else if (parse_seconds(optarg, &options->seconds) != 0)
             return weir_err_set(err, WEIR_ERR_USAGE, "--seconds is a number from 1 to 86400");
     }
     if (optind < argc)
-        return weir_err_set(err, WEIR_ERR_USAGE, "weir demo takes no '%s'\n%s", argv[optind],
-                            usage);
+        return weir_err_set(err, WEIR_ERR_USAGE, "what is '%s'? see weir demo --help",
+                            argv[optind]);
     if (!options->redis_url)
         return weir_err_set(err, WEIR_ERR_USAGE,
-                            "weir demo wants --redis URL; deploy/quickstart starts one for you");
+                            "--redis URL is missing; deploy/quickstart starts one for you");
     if (options->topic && !options->brokers)
         return weir_err_set(err, WEIR_ERR_USAGE, "--topic wants --brokers: whose topic is it?");
+    if (preset && !options->topic)
+        return weir_err_set(err, WEIR_ERR_USAGE,
+                            "--preset wants --topic: the generated traffic has weir's own form");
+    options->preset = preset ? preset : "weir";
     return 0;
 }
 

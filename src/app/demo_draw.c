@@ -257,8 +257,7 @@ static void print_lines(struct weir_demo_screen *screen, const struct weir_demo_
         screen->as_of_ms = view->windows[0].as_of_ms;
         clock_text(now, sizeof now, now_ms);
         incident_text(text, sizeof text, note, now_ms);
-        printf("%s  %" PRIu64 " records, API http://%s/, %s\n", now, note->sent, note->listen,
-               text);
+        printf("%s  API http://%s/, %s\n", now, note->listen, text);
         for (int i = 0; i < WEIR_DEMO_WINDOWS; i++)
             if (view->windows[i].known)
                 print_row(now, view->windows[i].name, &view->windows[i]);

@@ -103,6 +103,10 @@ struct weir_metric weir_alerting_metric(const struct weir_evaluator *evaluator,
                                         const struct weir_rule *rule);
 void weir_alerting_free(struct weir_evaluator *evaluator);
 
+#define WEIR_ALERT_ID_MAX 64
+/* <fingerprint>-<when it began>-<number of the change>: the idempotency key. */
+void weir_alert_id(char *out, const struct weir_alert *alert);
+
 /* alert_json.c: the alert as in interface.md; the caller frees. */
 char *weir_alert_json(const struct weir_evaluator *evaluator, const struct weir_rule *rule,
                       const struct weir_tracked *tracked, const char *status,

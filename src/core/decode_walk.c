@@ -162,12 +162,12 @@ static uint32_t take_value(struct weir_walk *walk, const struct weir_node *node,
 /* The node of the key at `token`, or -1 or -2 as above. Producers write their keys in one order, so
  * what came after the last mapped key before is tried first, without a search. */
 static inline int32_t next_child(struct weir_walk *walk, const struct weir_node *node,
-                                 uint16_t *after, uint32_t token) {
+                                 const struct weir_node *nodes, uint16_t *after, uint32_t token) {
     const char *key = walk->text + walk->places[token];
-    if (*after != 0 && *key == '"' && !walk->escapes &&
-        weir_key_is(&walk->mapping->nodes[*after].key, key + 1) &&
+    uint16_t guess = *after;
+    if (*key == '"' && weir_key_is(&nodes[guess].key, key + 1) &&
         weir_walk_byte(walk, token + 1) == ':')
-        return *after;
+        return guess;
     int32_t child = find_key(walk, &node->keys, token);
     if (child > 0)
         *after = (uint16_t)child;
@@ -186,7 +186,7 @@ uint32_t weir_walk_object(struct weir_walk *walk, const struct weir_node *node, 
     if (text[places[++token]] == '}')
         return token + 1;
     for (;;) {
-        int32_t child = next_child(walk, node, after, token);
+        int32_t child = next_child(walk, node, nodes, after, token);
         token += 2;
         if (child > 0) {
             const struct weir_node *next = &nodes[child];

@@ -24,7 +24,7 @@
 #define WEIR_CODE_MAX 8 /* bytes of a currency code */
 
 struct weir_node {
-    struct weir_key key;   /* its own key, where it has one: to compare with at once */
+    struct weir_key key;   /* its own key as records write it, to compare with at once; or no key */
     struct weir_keys keys; /* as an object: the node of each key that is read */
     int16_t slot;          /* what ends here, or -1 */
     int8_t list;           /* at the root: which of the preset's lists, or -1 */

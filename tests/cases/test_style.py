@@ -31,7 +31,7 @@ BODY = "\n".join(f"    x += {n} * x;" for n in range(12))
 SAME = f"int weir_a(int x) {{\n{BODY}\n    return x;\n}}\n"
 LONG = "int weir_a(int x) {\n" + "    x++;\n" * 69 + "}\n"
 MANUAL = """#!/bin/sh
-echo '| key |'; echo '|---|'; echo '| `kafka.brokers` | x |'; echo '| `windows` | x |'
+echo '| key |'; echo '|---|'; echo '| `kafka.brokers` | x |'; echo '| `windows` | x |'; echo '| `weir_a` | x |'
 """
 MARK = "TO" + "DO"
 
@@ -67,7 +67,9 @@ CASES = (
      "weir_err_say has no comment"),
     (documents.documented_functions, {}, None),
     (documents.config_keys, {"README.md": "`kafka.brokers` only"}, "does not name windows"),
-    (documents.config_keys, {"README.md": "`kafka.brokers` and `windows`"}, None),
+    (documents.config_keys, {"README.md": "`kafka.brokers`, `windows`, weir_a"}, None),
+    (documents.deployed_metrics, {"deploy/prometheus.yaml": "expr: weir_nothing > 1"}, "weir_nothing"),
+    (documents.deployed_metrics, {"deploy/prometheus.yaml": "expr: weir_a_sum / weir_a_count"}, None),
     (documents.machine_paths, {"README.md": "see /ho" + "me/ann/weir"}, "README.md:1"),
     (documents.machine_paths, {"README.md": "see ../shared and /etc/weir"}, None),
     (documents.unfinished, {"src/core/a.c": f"/* {MARK}: later */\n"}, MARK),

@@ -228,7 +228,7 @@ static void test_partitions(struct weir_admin *admin) {
 static void test_routes(struct weir_admin *admin, struct weir_service *service) {
     check_error(admin, "/nowhere", NULL, 404, "there is no /nowhere");
     check_error(admin, "/api/v1/windows/", NULL, 404, "there is no");
-    check_error(admin, "/\xff", NULL, 404, "");
+    check_error(admin, "/\xff", NULL, 404, "there is no such path");
     check_error(admin, "/-/reload", NULL, 405, "wants POST");
     free(ask_text(admin, "POST", "/metrics", NULL, 405));
     CHECK(!atomic_load(&service->reload_wanted));

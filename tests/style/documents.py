@@ -97,6 +97,19 @@ def metrics(tree, build):
     return named_in_readme(tree, build, "metrics")
 
 
+def deployed_metrics(tree, build):
+    """What the rules and dashboards in deploy/ ask Prometheus for, weir does say."""
+    names, findings = manual(build, "metrics")
+    for path in tree.files if names is not None else []:
+        if path.parts[0] != "deploy" or not path.name.startswith(("prometheus", "grafana")):
+            continue
+        for number, line in enumerate(tree.lines(path), 1):
+            for name in re.findall(r"\bweir_\w+", line):
+                if re.sub("_(sum|count)$", "", name) not in names:
+                    findings.append(f"{path}:{number}: weir has no metric {name}")
+    return findings
+
+
 def text_lines(tree):
     for path in tree.files:
         if tree.is_text(path):

@@ -198,9 +198,36 @@ static void check_segment_in_a_batch(void) {
         fclose(file);
 }
 
+/* One record over many lines. */
+static void check_product_view(void) {
+    char path[1024], bytes[8192], line[EVENT_LINE_MAX];
+    struct both both;
+    if (!shared_path(path, sizeof(path), "data/formats/snowplow/product_view.json"))
+        return;
+    FILE *file = fopen(path, "rb");
+    size_t len = file ? fread(bytes, 1, sizeof(bytes), file) : 0;
+    struct weir_name_pair zone = {"zone", "enrich.client.device.os_timezone"};
+    CHECK(both_open(&both, &(struct weir_mapping_options){
+                               .preset = "snowplow", .dimensions = &zone, .dimensions_len = 1}));
+    CHECK(both_decode(&both, bytes, len));
+    CHECK_INT(both.fast.len, 1);
+    if (both.fast.len == 1) {
+        both.fast.events[0].user_agent.data = NULL;
+        event_line(&both.fast.events[0], line);
+        CHECK_TEXT(line, "page_view 1743777219968 session=116cf32d-74ac-4d54-aae1-65277a0ea749 "
+                         "visitor=67430c52-68fb-4277-baeb-b6033403094a "
+                         "event_id=e9081481-82fb-4e7f-9771-82ce58dc22a3 value=42.99 "
+                         "d0=Europe/Amsterdam");
+    }
+    both_close(&both);
+    if (file)
+        fclose(file);
+}
+
 int main(void) {
     for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++)
         check_file(&files[i]);
     check_segment_in_a_batch();
+    check_product_view();
     return check_done("decode_data");
 }

@@ -3,6 +3,8 @@
 #include <math.h>
 
 #include "check.h"
+#include "core/traffic_internal.h"
+#include "core/traffic_random.h"
 #include "traffic_tally.h"
 
 #define START_MS 1767571200000 /* 2026-01-05T00:00:00Z, a Monday */
@@ -192,6 +194,8 @@ static void test_warm_up(void) {
         tally_all(&tally, traffic);
         CHECK(tally.last_at_ms < START_MS + 60000);
         CHECK_INT(tally.backwards, 0);
+        CHECK_INT(weir_traffic_totals(traffic)->events, tally.events);
+        CHECK_INT(weir_traffic_totals(traffic)->counts.purchases, tally.purchases);
         size_t early = 0;
         for (size_t i = 0; i < TALLY_SLOTS; i++)
             early += tally.sessions[i].id != 0 && tally.sessions[i].first_ms < START_MS;
@@ -231,6 +235,37 @@ static void test_ends(void) {
     weir_traffic_free(traffic);
 }
 
+/* Against the C library, over leap years and centuries. */
+static void test_time_text(void) {
+    int wrong = 0;
+    for (int64_t ms = 0; ms < WEIR_TIME_MAX_MS; ms += 40 * 3600000LL + 1234567) {
+        char text[32], want[40];
+        time_t seconds = (time_t)(ms / 1000);
+        struct tm utc;
+        gmtime_r(&seconds, &utc);
+        size_t len = strftime(want, sizeof want, "%Y-%m-%dT%H:%M:%S", &utc);
+        snprintf(want + len, sizeof want - len, ".%03dZ", (int)(ms % 1000));
+        weir_traffic_time_text(ms, text);
+        wrong += strcmp(text, want) != 0;
+    }
+    CHECK_INT(wrong, 0);
+}
+
+/* Our own exp and log against the library's. */
+static void test_calculus(void) {
+    double worst = 0;
+    for (double x = -20; x < 20; x += 0.00731) {
+        double off = fabs(weir_traffic_exp(x) / exp(x) - 1);
+        worst = off > worst ? off : worst;
+        off = fabs(weir_traffic_log(exp(x)) - x);
+        worst = off > worst ? off : worst;
+    }
+    CHECK(worst < 1e-12);
+    CHECK(is_near(weir_traffic_normal(0.5), 0, 1e-8, "median"));
+    CHECK(is_near(weir_traffic_normal(0.975), 1.959963985, 1e-7, "97.5 %"));
+    CHECK(is_near(weir_traffic_normal(0.001), -3.090232306, 1e-7, "0.1 %"));
+}
+
 static void test_bad_options(void) {
     static const double rates[] = {0, -1, 1e-9, 1e9, (double)NAN};
     struct weir_traffic *traffic = NULL;
@@ -256,6 +291,8 @@ int main(void) {
     test_json();
     test_warm_up();
     test_ends();
+    test_time_text();
+    test_calculus();
     test_bad_options();
     return check_done("test_traffic");
 }
