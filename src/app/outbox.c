@@ -78,11 +78,12 @@ static void wait_ms(struct weir_outbox *outbox, int64_t ms) {
 
 /* Doubled each time, and a quarter more or less, so that many do not come at once. */
 static void back_off(struct post *post) {
-    uint8_t dice = 128;
+    uint8_t dice;
     post->backoff_ms = post->backoff_ms ? post->backoff_ms * 2 : BACKOFF_MIN_MS;
     if (post->backoff_ms > BACKOFF_MAX_MS)
         post->backoff_ms = BACKOFF_MAX_MS;
-    getrandom(&dice, 1, GRND_NONBLOCK);
+    if (getrandom(&dice, 1, GRND_NONBLOCK) != 1)
+        dice = 128; /* no randomness yet: the plain time */
     wait_ms(post->outbox, post->backoff_ms * (384 + dice) / 512);
 }
 
