@@ -11,9 +11,9 @@
  *     With newest = the highest time admitted so far (in this partition):
  *     time < newest - out_of_orderness - allowed_lateness is late.
  *     Else newest = max(newest, time), watermark = max(watermark, newest - out_of_orderness).
- *  2. Closing. With now = watermark rounded down to a whole second, every session whose end =
- *     min(last + gap, start + cap) <= now is closed at that end. The same once more after the
- *     event was counted, as a tick may have brought the watermark ahead of it.
+ *  2. Closing. With now = the watermark rounded down to a whole second: whenever now moves, every
+ *     session whose end = min(last + gap, start + cap) <= now is closed at that end. (Not in
+ *     between: what an idle partition brings after a tick still makes whole sessions.)
  *  3. A bot by its user agent adds 1 to bot_events of the total, and that is all.
  *  4. The session is looked up by session id, else by visitor id (two name spaces).
  *     - time < start - gap, or time <= last - cap: the open session stays as it is, and the event
@@ -23,9 +23,10 @@
  *     - none is open: the event starts one.
  *     But a session_end or a custom type never starts a session or makes one of its own: where it
  *     would, it is counted without a session.
- *     A session takes its visitor and its segments from the event that starts it: per dimension a value, `_none`
- *     where it is absent or empty, `_other` where the value is longer than
- *     WEIR_DIMENSION_VALUE_MAX or the dimension already has values_max values in this partition.
+ *     A session takes its visitor and its segments from the event that starts it: per dimension a
+ * value, `_none` where it is absent or empty, `_other` where the value is longer than
+ *     WEIR_DIMENSION_VALUE_MAX or the dimension already has values_max values in this partition. A
+ *     value that is itself written `_none` or `_other` is that.
  *  5. All that follows is counted in the bucket of the event's own time, for the total and for
  *     the session's segment in each dimension (an event without a session: its own values).
  *     - sessions + 1 when it starts one. events + 1; page_views, interactions, add_to_cart,
@@ -46,16 +47,17 @@
  *       carts_bought + 1 if the session has a cart; and if the visitor's abandoned cart is in the
  *       recovery table with time <= its end + recovery: recovered + 1, and it leaves the table.
  *     - bots: the event that brings a session beyond bot_events_max turns it into a bot's:
- *       bot_sessions + 1. That event and all later ones add 1 to bot_events and nothing else
- *       (the session's times still move, so that it ends in time). It is not settled.
+ *       bot_sessions + 1. That event and all later ones add 1 to the total's bot_events and nothing
+ * else (the session's times still move, so that it ends in time). It is not settled.
  *  6. session_end closes its session at max(time, last).
  *  7. Closing a session counts in the bucket of its end: s_sessions, s_bounced (not engaged),
  *     s_converted, s_carts, s_abandoned (a cart, no purchase), s_duration_ms, s_orders, s_revenue
- *     and for the total one duration in the quantile sketch. An abandoned cart with a visitor enters the recovery
- *     table as (visitor, end), the latest end per visitor.
+ *     and for the total one duration in the quantile sketch. An abandoned cart with a visitor
+ *     enters the recovery table as (visitor, end), the latest end per visitor.
  *  8. When sessions_max are open and another would start: open sessions are closed at
  *     max(last, now) in the order of their end rounded up to a second, whole seconds at a time,
- *     until at most sessions_max - 1 - sessions_max / 16 are open; each counts as evicted there.
+ *     until at most sessions_max - 1 - sessions_max / 16 are open; each but a bot's counts as
+ * evicted there.
  */
 #ifndef WEIR_PARTITION_H
 #define WEIR_PARTITION_H
@@ -125,7 +127,8 @@ void weir_partition_start_at(struct weir_partition *partition, int64_t offset);
 static inline uint32_t weir_segment(uint32_t dimension, uint32_t value) {
     return ((dimension + 1) << 24) | value;
 }
-#define WEIR_VALUE_OTHER 0 /* values of every dimension: beyond the limit, absent, then real ones */
+#define WEIR_VALUE_OTHER 0 /* values of every dimension: beyond the limit, absent, then real ones  \
+                            */
 #define WEIR_VALUE_NONE 1
 #define WEIR_VALUE_FIRST 2
 

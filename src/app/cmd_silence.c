@@ -50,7 +50,7 @@ static int ask_number(struct order *order, int64_t *number, struct weir_err *err
                       const char *const *argv) {
     struct weir_reply *reply = NULL;
     int result = ask(order, &reply, err, argc, argv, WEIR_REPLY_INTEGER);
-    if (result == 0)
+    if (reply)
         *number = reply->integer;
     weir_reply_free(reply);
     return result;

@@ -248,7 +248,7 @@ static bool empty_queue(struct post *post, bool *idle) {
                      WEIR_STR("sink", post->sink->name), WEIR_STR("why", err.text), WEIR_LOG_END);
         return false;
     }
-    for (size_t i = 0; i < entries->items_len && good; i++) {
+    for (size_t i = 0; entries && i < entries->items_len && good; i++) {
         if (is_stopping(post->outbox) || !post->outbox->leader(post->outbox->context))
             break;
         struct letter letter = read_letter(entries->items[i]);

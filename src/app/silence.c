@@ -59,9 +59,12 @@ static int parse_matcher(struct weir_matcher *matcher, const char *text, struct 
 }
 
 static bool asks_for_something(const struct weir_silence *silence) {
-    for (size_t i = 0; i < silence->matchers_len; i++)
-        if (silence->matchers[i].equal == (*silence->matchers[i].value != 0))
+    for (size_t i = 0; i < silence->matchers_len; i++) {
+        const struct weir_matcher *matcher = &silence->matchers[i];
+        WEIR_ASSERT(matcher->value != NULL);
+        if (matcher->equal == (*matcher->value != 0))
             return true;
+    }
     return false;
 }
 

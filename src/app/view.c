@@ -107,7 +107,7 @@ int weir_view_discover(struct weir_view *view, struct weir_err *err) {
             result = weir_view_next(view, &reply, err);
         if (result != 0)
             return result;
-        bool whole = reply->items_len == 2 && reply->items[0]->text;
+        bool whole = reply && reply->items_len == 2 && reply->items[0]->text;
         snprintf(cursor, sizeof cursor, "%s", whole ? reply->items[0]->text : "0");
         for (size_t i = 0; whole && i < reply->items[1]->items_len; i++) {
             const struct weir_reply *key = reply->items[1]->items[i];

@@ -90,13 +90,14 @@ static bool is_row(const char *name) {
     return !ends_with(name, ".num") && !ends_with(name, ".den");
 }
 
-static struct field *fields_of(json_t *window, size_t *len) {
+/* Their names are borrowed from `all`. */
+static struct field *fields_of(json_t *all, size_t *len) {
     const char *name;
     json_t *value;
-    struct field *fields = calloc(json_object_size(window) + 1, sizeof *fields);
+    struct field *fields = calloc(json_object_size(all) + 1, sizeof *fields);
     WEIR_ASSERT(fields != NULL);
     *len = 0;
-    json_object_foreach(window, name, value) {
+    json_object_foreach(all, name, value) {
         if (is_row(name))
             fields[(*len)++] = (struct field){name, rank_of(name)};
     }
@@ -104,9 +105,26 @@ static struct field *fields_of(json_t *window, size_t *len) {
     return fields;
 }
 
+static void add_figures(struct weir_table *table, json_t *windows) {
+    json_t *all = json_object(), *window; /* a share of nothing is absent: not all have all */
+    size_t fields_len, i;
+    json_array_foreach(windows, i, window) {
+        json_object_update_missing(all, window);
+    }
+    struct field *fields = fields_of(all, &fields_len);
+    for (size_t f = 0; f < fields_len; f++) {
+        weir_table_cell(table, "%s", fields[f].name);
+        json_array_foreach(windows, i, window) {
+            add_figure(table, fields[f].name, json_object_get(window, fields[f].name));
+        }
+    }
+    free(fields);
+    json_decref(all);
+}
+
 void weir_view_print_windows(const json_t *tree, int64_t now_ms, FILE *out) {
     json_t *windows = json_object_get(tree, "windows");
-    size_t windows_len = json_array_size(windows), fields_len, i;
+    size_t windows_len = json_array_size(windows), i;
     char columns[WEIR_WINDOWS_MAX + 2] = "l", text[WEIR_TABLE_TEXT_MAX];
     json_t *window;
     if (windows_len == 0) {
@@ -119,21 +137,17 @@ void weir_view_print_windows(const json_t *tree, int64_t now_ms, FILE *out) {
     struct weir_table table;
     weir_table_init(&table, columns);
     weir_table_cell(&table, "group %s", text_of(tree, "group"));
-    json_array_foreach(windows, i, window) weir_table_cell(&table, "%s", text_of(window, "window"));
+    json_array_foreach(windows, i, window) {
+        weir_table_cell(&table, "%s", text_of(window, "window"));
+    }
     weir_table_cell(&table, "as of");
     json_array_foreach(windows, i, window) {
         weir_table_age(text, time_of(window, "as_of"), now_ms);
         weir_table_cell(&table, "%s", text);
     }
-    struct field *fields = fields_of(json_array_get(windows, 0), &fields_len);
-    for (size_t f = 0; f < fields_len; f++) {
-        weir_table_cell(&table, "%s", fields[f].name);
-        json_array_foreach(windows, i, window)
-            add_figure(&table, fields[f].name, json_object_get(window, fields[f].name));
-    }
+    add_figures(&table, windows);
     weir_table_print(&table, out);
     weir_table_close(&table);
-    free(fields);
 }
 
 /* ---- segments ---- */

@@ -136,6 +136,7 @@ static void export_meta(struct weir_partition *p) {
     weir_buf_varint(out, WEIR_REASONS);
     for (int r = 0; r < WEIR_REASONS; r++)
         weir_buf_varint(out, p->rejected[r]);
+    weir_buf_zigzag(out, p->settled_ms);
     weir_buf_varint(out, p->first_delta);
     weir_buf_varint(out, p->next_chunk);
     for (uint32_t chunk = 0; chunk < WEIR_CHUNKS; chunk++)
@@ -188,6 +189,5 @@ void weir_partition_committed(struct weir_partition *p) {
     if (!p->exported)
         return;
     p->exported = false;
-    int64_t floor_ms = weir_partition_floor_ms(p), now_ms = p->now_second * 1000;
-    weir_window_release(&p->window, floor_ms < now_ms ? floor_ms : now_ms);
+    weir_window_release(&p->window, p->settled_ms);
 }

@@ -64,6 +64,7 @@ int weir_partition_import_meta(struct weir_partition *p, const void *meta, size_
     p->bot_events = status.bots;
     memcpy(p->rejected, status.rejected, sizeof p->rejected);
     skip_figures(&in);
+    p->settled_ms = weir_reader_zigzag(&in);
     p->first_delta = weir_reader_varint(&in);
     p->next_chunk = (uint32_t)weir_reader_varint(&in) % WEIR_CHUNKS;
     for (uint32_t chunk = 0; chunk < WEIR_CHUNKS; chunk++)
@@ -93,10 +94,8 @@ static int want_bucket(struct weir_partition *p, const char *member, size_t *cap
     long long index = strtoll(number, &end, 10);
     if (errno || end == number || *end != '\0')
         return -1;
-    int64_t floor_ms = weir_partition_floor_ms(p), now_ms = p->now_second * 1000;
-    int64_t settled_ms = floor_ms < now_ms ? floor_ms : now_ms;
     struct weir_stored *stored = weir_level_bucket(&p->window.levels[l], index);
-    stored->released = (index + 1) * weir_level_ms[l] <= settled_ms;
+    stored->released = (index + 1) * weir_level_ms[l] <= p->settled_ms;
     if (!stored->released)
         snprintf(want(p, cap), 40, "b:%ld:%lld", l, index);
     return 0;

@@ -16,7 +16,7 @@ struct weir_partition *weir_partition_new(const struct weir_plan *plan) {
     if (!p)
         return NULL;
     p->plan = plan;
-    p->newest_ms = p->watermark_ms = INT64_MIN;
+    p->newest_ms = p->watermark_ms = p->settled_ms = INT64_MIN;
     p->offset = -1;
     p->first_delta = 1;
     weir_buf_init(&p->ticks, 1 << 20);
@@ -99,7 +99,10 @@ static void raise_watermark(struct weir_partition *p, int64_t watermark_ms) {
     if (second == p->now_second)
         return;
     p->now_second = second;
-    weir_sessions_advance(p->sessions, second, weir_partition_floor_ms(p), close_due, p);
+    int64_t floor_ms = weir_partition_floor_ms(p);
+    weir_sessions_advance(p->sessions, second, floor_ms, close_due, p);
+    /* What is open now ends after now; what comes later is not before the floor. */
+    p->settled_ms = floor_ms < second * 1000 ? floor_ms : second * 1000;
 }
 
 /* Step 1 of the header. */

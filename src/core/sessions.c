@@ -8,6 +8,8 @@
 #include "weir/err.h"
 
 #define INDEX_BITS_MIN 8
+#define SLOTS_MIN 1024
+#define ZOMBIES_MIN 1024
 
 struct index_entry {
     uint32_t tag;  /* the key's high half: gives the home position at any size */
@@ -18,7 +20,7 @@ struct weir_sessions {
     struct weir_sessions_timing timing;
     uint32_t max, len;
 
-    struct weir_session *slab; /* reserved for all slots, resident as they are used; [0] is not */
+    struct weir_session *slab; /* [0] is not used */
     uint32_t slots, slots_used, free_slots, zombies;
     size_t slab_bytes;
 
@@ -39,12 +41,11 @@ struct weir_sessions *weir_sessions_new(struct weir_sessions_timing timing, uint
         return NULL;
     sessions->timing = timing;
     sessions->max = max;
-    /* room for zombies until a sweep, and for what an import holds before it is complete */
-    sessions->slots = max * 3 + 2;
+    sessions->slots = SLOTS_MIN;
     sessions->slots_used = 1;
     sessions->slab_bytes = (size_t)sessions->slots * sizeof(struct weir_session);
     sessions->slab = mmap(NULL, sessions->slab_bytes, PROT_READ | PROT_WRITE,
-                          MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+                          MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     sessions->index_bits = INDEX_BITS_MIN;
     sessions->index = calloc((size_t)1 << INDEX_BITS_MIN, sizeof *sessions->index);
     sessions->orders_used = 1;
@@ -156,16 +157,28 @@ struct weir_session *weir_sessions_at(const struct weir_sessions *sessions, uint
     return &sessions->slab[slot];
 }
 
+/* Twice as many slots. The kernel moves pages, not bytes, so this costs little at any size. */
+static void slab_grow(struct weir_sessions *sessions) {
+    size_t bytes = sessions->slab_bytes * 2;
+    void *slab = mremap(sessions->slab, sessions->slab_bytes, bytes, MREMAP_MAYMOVE);
+    WEIR_ASSERT(slab != MAP_FAILED); /* out of memory: the state in Redis is whole, start again */
+    sessions->slab = slab;
+    sessions->slab_bytes = bytes;
+    sessions->slots *= 2;
+}
+
 static uint32_t slot_take(struct weir_sessions *sessions) {
-    if (!sessions->free_slots && sessions->slots_used == sessions->slots)
+    if (!sessions->free_slots && sessions->zombies > ZOMBIES_MIN &&
+        sessions->zombies > sessions->len / 4)
         weir_sessions_refile(sessions); /* frees the zombies */
     uint32_t slot = sessions->free_slots;
-    if (slot)
+    if (slot) {
         sessions->free_slots = sessions->slab[slot].next;
-    else
-        slot = sessions->slots_used++;
-    WEIR_ASSERT(slot < sessions->slots);
-    return slot;
+        return slot;
+    }
+    if (sessions->slots_used == sessions->slots)
+        slab_grow(sessions);
+    return sessions->slots_used++;
 }
 
 static void slot_free(struct weir_sessions *sessions, uint32_t slot) {

@@ -66,10 +66,11 @@ uint32_t weir_sessions_max(const struct weir_sessions *sessions);
 size_t weir_sessions_memory(const struct weir_sessions *sessions);
 
 void weir_sessions_prefetch(const struct weir_sessions *sessions, uint64_t key);
-/* NULL when none of that key is open. Valid until it is removed. */
+/* NULL when none of that key is open. Valid until it is removed or another one is added. */
 struct weir_session *weir_sessions_find(const struct weir_sessions *sessions, uint64_t key,
                                         uint32_t check);
-/* A zeroed session of that key (not open yet), flags WEIR_OPEN. The caller keeps to max. */
+/* A zeroed session of that key (not open yet), flags WEIR_OPEN. The caller keeps to max. Pointers
+ * to other sessions are not valid any more. */
 struct weir_session *weir_sessions_add(struct weir_sessions *sessions, uint64_t key,
                                        uint32_t check);
 /* Files it in the wheel, once its times are set. */

@@ -385,9 +385,6 @@ void weir_step_event(struct weir_partition *p, const struct weir_event *event,
     take_part(p, session, event, starts);
     weir_partition_mark(p, session);
     int64_t last_ms = (int64_t)session->last_ms;
-    int64_t end_ms = weir_session_end_ms(p->sessions, session);
     if (event->type == WEIR_SESSION_END)
         weir_step_close(p, session, event->time_ms > last_ms ? event->time_ms : last_ms);
-    else if (end_ms <= p->now_second * 1000) /* a tick was ahead of this event */
-        weir_step_close(p, session, end_ms);
 }

@@ -40,7 +40,7 @@ static uint8_t pick(int dimension, double unit) {
 
 static uint8_t pick_agent(int device, uint64_t bits) {
     const struct weir_traffic_parameters *p = weir_traffic_parameters();
-    uint8_t of_device[32];
+    uint8_t of_device[32] = {0};
     size_t len = 0;
     for (size_t i = 0; i < p->agents_len && len < sizeof of_device; i++)
         if (p->agents[i].device == device)

@@ -77,11 +77,17 @@ static uint32_t append(struct weir_values *values, struct weir_str text) {
     return WEIR_VALUE_FIRST + values->len++;
 }
 
+static bool is_text(struct weir_str text, const char *word) {
+    return text.len == strlen(word) && memcmp(text.data, word, text.len) == 0;
+}
+
 uint32_t weir_values_intern(struct weir_values *values, struct weir_str text) {
     if (!text.data || text.len == 0)
         return WEIR_VALUE_NONE;
-    if (text.len > WEIR_DIMENSION_VALUE_MAX)
+    if (text.len > WEIR_DIMENSION_VALUE_MAX || is_text(text, "_other"))
         return WEIR_VALUE_OTHER;
+    if (is_text(text, "_none"))
+        return WEIR_VALUE_NONE;
     uint32_t *slot = slot_of(values, text);
     if (*slot)
         return *slot;

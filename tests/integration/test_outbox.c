@@ -237,38 +237,38 @@ static size_t read_topic(const struct weir_config *config, size_t want) {
     return got;
 }
 
-static void test_kafka(struct weir_config *config) {
+static void test_kafka(struct weir_config config) {
     struct weir_mock_kafka *mock = NULL;
     struct weir_err err = {0};
     CHECK_INT(weir_mock_kafka_new(&mock, 1, &err), 0);
     CHECK_INT(weir_mock_kafka_create_topic(mock, TOPIC, 1, &err), 0);
-    config->kafka.brokers = weir_mock_kafka_brokers(mock);
+    config.kafka.brokers = weir_mock_kafka_brokers(mock);
     struct weir_sink sink = {.type = WEIR_SINK_KAFKA, .name = kafka, .url = topic};
-    config->sinks = &sink;
-    config->sinks_len = 1;
+    config.sinks = &sink;
+    config.sinks_len = 1;
     add(KEY("kafka"), "d-1");
     add(KEY("kafka"), "d-2");
-    struct weir_outbox *outbox = started(config);
+    struct weir_outbox *outbox = started(&config);
     CHECK(is_emptied(KEY("kafka")));
     weir_clock_sleep_ms(100); /* the figure follows the deletion's answer */
     CHECK_INT(figures_of(outbox, "kafka").sent, 2);
-    CHECK_INT(read_topic(config, 2), 2);
+    CHECK_INT(read_topic(&config, 2), 2);
     weir_outbox_stop(outbox);
     weir_mock_kafka_free(mock);
 }
 
-static void test_redis_away(struct weir_config *config) {
+static void test_redis_away(struct weir_config config) {
     char away[] = "redis://127.0.0.1:1", none[] = "http://x";
     struct weir_outbox *outbox = NULL;
     struct weir_err err = {0};
-    config->redis_url = away;
-    outbox = started(config);
+    config.redis_url = away;
+    outbox = started(&config);
     weir_clock_sleep_ms(300);
     int64_t began_us = weir_clock_monotonic_us();
     weir_outbox_stop(outbox);
     CHECK(weir_clock_monotonic_us() - began_us < 2000000);
-    config->redis_url = none;
-    CHECK_INT(weir_outbox_start(&outbox, config, is_leader, NULL, &err), -WEIR_ERR_INPUT);
+    config.redis_url = none;
+    CHECK_INT(weir_outbox_start(&outbox, &config, is_leader, NULL, &err), -WEIR_ERR_INPUT);
     CHECK(outbox == NULL);
     weir_outbox_stop(NULL);
 }
@@ -301,8 +301,8 @@ int main(void) {
     test_leader(&config);
     test_answers(&config);
     test_dead(&config);
-    test_kafka(&config);
-    test_redis_away(&config);
+    test_kafka(config);
+    test_redis_away(config);
     weir_redis_free(redis);
     close(input);
     waitpid(webhook, NULL, 0);

@@ -122,7 +122,6 @@ class Partition:
             self.write(event.time, [TOTAL], "bot_events", 1)
         else:
             self.count(event)
-            self.close_what_has_ended()  # the watermark may be ahead of this event
         return "ok"
 
     def tick(self, watermark):
@@ -149,9 +148,11 @@ class Partition:
         return "ok"
 
     def time_passes(self, watermark):
-        """Raises the watermark, and closes the sessions that have ended by it."""
+        """Raises the watermark, and closes sessions whenever it has reached another second."""
+        before = self.now()
         self.watermark = max(self.watermark, watermark) if self.watermark else watermark
-        self.close_what_has_ended()
+        if self.now() != before:
+            self.close_what_has_ended()
 
     def now(self):
         """Sessions are closed by whole seconds."""

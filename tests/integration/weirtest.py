@@ -1,0 +1,523 @@
+"""Shared by the Python integration tests: services, topics, weir processes, checks.
+
+From the environment: WEIR (the program), KAFKA_BROKERS, REDIS_URL, WEIR_SHARED, WEIR_TESTS. Standard
+library only; records go to Kafka by kcat, topics are made by one request of Kafka's own protocol.
+Whatever a test starts is ended with it, by its own process id.
+"""
+
+import atexit
+import json
+import os
+import random
+import re
+import shutil
+import signal
+import socket
+import struct
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.error
+import urllib.request
+from decimal import Decimal
+
+TESTS = os.environ.get("WEIR_TESTS") or os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+SHARED = os.environ.get("WEIR_SHARED") or os.path.join(TESTS, "..", "..", "shared")
+SUFFIX = f"{os.getpid():x}{random.randrange(1 << 24):06x}"
+# a dead member of the group is missed soon
+FAST_GROUP = {"session.timeout.ms": 3000, "heartbeat.interval.ms": 500}
+
+
+class Failure(Exception):
+    """Something did not come in time or ended in an unexpected way: the rest of the test is void."""
+
+
+class Checks:
+    """Counts; the last line is what tests/run adds up."""
+
+    def __init__(self, name):
+        self.name, self.passed, self.failed, self.skipped = name, 0, 0, 0
+        self.start = time.monotonic()
+
+    def that(self, holds, text):
+        self.passed += bool(holds)
+        self.failed += not holds
+        if not holds:
+            print(f"failed: {text}", flush=True)
+        return bool(holds)
+
+    def equal(self, got, want, what):
+        return self.that(got == want, f"{what} is {shorten(got)}, not {shorten(want)}")
+
+    def contains(self, text, part, what):
+        return self.that(part in text, f"{what} has no {part!r}: {shorten(text)}")
+
+    def skip(self, text):
+        self.skipped += 1
+        print(f"skipped: {text}", flush=True)
+
+    def run(self, *parts):
+        """Each part is a function of the checks; a Failure ends the part, not the test. Names on the
+        command line choose parts."""
+        chosen = sys.argv[1:]
+        for part in parts:
+            if chosen and part.__name__ not in chosen:
+                continue
+            begun = time.monotonic()
+            try:
+                part(self)
+            except Failure as failure:
+                self.that(False, f"{part.__name__}: {failure}")
+            finally:
+                end_all()
+            print(f"{self.name}: {part.__name__} took {time.monotonic() - begun:.1f} s", flush=True)
+
+    def finish(self):
+        tail = f", {self.skipped} skipped" if self.skipped else ""
+        print(f"{self.name}: {self.passed} passed, {self.failed} failed{tail}", flush=True)
+        sys.exit(1 if self.failed else 0 if self.passed else 77)
+
+
+def shorten(value):
+    text = value if isinstance(value, str) else repr(value)
+    return text if len(text) <= 2000 else text[:2000] + " ..."
+
+
+def need_services(*tools):
+    """Ends the test with 77 where it cannot be made."""
+    missing = [name for name in ("WEIR", "KAFKA_BROKERS", "REDIS_URL") if not os.environ.get(name)]
+    missing += [tool for tool in tools if not shutil.which(tool)]
+    if missing:
+        print(f"skipped: needs {', '.join(missing)}")
+        sys.exit(77)
+
+
+def wait_until(seconds, holds, what):
+    """The first true value of holds(); a Failure when none comes in time."""
+    deadline = time.monotonic() + seconds
+    while True:
+        value = holds()
+        if value:
+            return value
+        if time.monotonic() > deadline:
+            raise Failure(f"after {seconds} s still not: {what}")
+        time.sleep(0.05)
+
+
+# ---- what must be ended ----
+
+_ends = []
+
+
+def at_end(function):
+    _ends.append(function)
+
+
+def end_all():
+    while _ends:
+        _ends.pop()()
+
+
+atexit.register(end_all)
+signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+
+
+def folder():
+    path = tempfile.mkdtemp(prefix="weir-test-")
+    at_end(lambda: shutil.rmtree(path, ignore_errors=True))
+    return path
+
+
+# ---- Redis ----
+
+
+class RedisError(Exception):
+    pass
+
+
+class Redis:
+    """One connection; RESP2 in and out. Replies are bytes, int, list or None."""
+
+    def __init__(self, url=None, timeout=10):
+        match = re.fullmatch(r"redis://([^:/]+):(\d+)(?:/(\d+))?", url or os.environ["REDIS_URL"])
+        if not match:
+            raise Failure("the tests want REDIS_URL as redis://host:port/db")
+        self.url = match.group(0)
+        self.socket = socket.create_connection((match.group(1), int(match.group(2))), timeout)
+        self.file = self.socket.makefile("rb")
+        if match.group(3) and match.group(3) != "0":
+            self.do("SELECT", match.group(3))
+
+    def close(self):
+        self.file.close()
+        self.socket.close()
+
+    def send(self, *words):
+        parts = [b"*%d\r\n" % len(words)]
+        for word in words:
+            data = word if isinstance(word, bytes) else str(word).encode()
+            parts.append(b"$%d\r\n%s\r\n" % (len(data), data))
+        self.socket.sendall(b"".join(parts))
+
+    def read(self):
+        line = self.file.readline()
+        if not line.endswith(b"\r\n"):
+            raise Failure("Redis closed the connection")
+        kind, rest = line[:1], line[1:-2]
+        if kind == b"+":
+            return rest
+        if kind == b"-":
+            raise RedisError(rest.decode())
+        if kind == b":":
+            return int(rest)
+        length = int(rest)
+        if length < 0:
+            return None
+        if kind == b"$":
+            return self.file.read(length + 2)[:-2]
+        return [self.read() for _ in range(length)]
+
+    def do(self, *words):
+        self.send(*words)
+        return self.read()
+
+    def hash(self, key):
+        flat = self.do("HGETALL", key)
+        return {flat[i].decode(): flat[i + 1].decode() for i in range(0, len(flat), 2)}
+
+    def keys(self, pattern):
+        found, cursor = set(), b"0"
+        while True:
+            cursor, some = self.do("SCAN", cursor, "MATCH", pattern, "COUNT", 1000)
+            found.update(some)
+            if cursor == b"0":
+                return sorted(found)
+
+    def dump(self, pattern):
+        """The strings that have such a name."""
+        return {key: self.do("GET", key) for key in self.keys(pattern)}
+
+    def stream(self, key):
+        """(id, {field: text}) of every entry."""
+        entries = []
+        for number, flat in self.do("XRANGE", key, "-", "+"):
+            texts = [item.decode() for item in flat]
+            entries.append((number.decode(), dict(zip(texts[::2], texts[1::2]))))
+        return entries
+
+
+# ---- Kafka ----
+
+
+def make_topic(name, partitions=4, brokers=None):
+    """CreateTopics, version 2 of the request: no other client here can choose the partitions."""
+    host, port = (brokers or os.environ["KAFKA_BROKERS"]).split(",")[0].rsplit(":", 1)
+
+    def text(value):
+        return struct.pack(">h", len(value)) + value.encode()
+
+    body = struct.pack(">i", 1) + text(name) + struct.pack(">ihii", partitions, 1, 0, 0)
+    body += struct.pack(">ib", 10000, 0)
+    request = struct.pack(">hhi", 19, 2, 1) + text("weirtest") + body
+    for _ in range(20):  # a broker that has just started may not be the controller yet
+        with socket.create_connection((host, int(port)), 15) as kafka:
+            kafka.sendall(struct.pack(">i", len(request)) + request)
+            reply = kafka.makefile("rb")
+            answer = reply.read(struct.unpack(">i", reply.read(4))[0])
+        at = 12 + 2 + struct.unpack_from(">h", answer, 12)[0]
+        code = struct.unpack_from(">h", answer, at)[0]
+        if code in (0, 36):  # made, or there
+            return name
+        time.sleep(0.5)
+    raise Failure(f"Kafka does not make the topic {name}: error {code}")
+
+
+def topic(label, partitions=4, brokers=None):
+    return make_topic(f"{label}-{SUFFIX}-{random.randrange(1 << 20):x}", partitions, brokers)
+
+
+def produce(name, records, partition=None, brokers=None):
+    """Records are bytes, or (key, bytes): then the key chooses the partition. Without a newline."""
+    command = ["kcat", "-P", "-q", "-b", brokers or os.environ["KAFKA_BROKERS"], "-t", name]
+    command += ["-X", "linger.ms=5", "-z", "lz4"]
+    if partition is not None:
+        command += ["-p", str(partition)]
+    lines = []
+    for record in records:
+        if isinstance(record, tuple):
+            lines.append(record[0].encode() + b"\t" + record[1])
+        else:
+            lines.append(record)
+    if any(isinstance(record, tuple) for record in records):
+        command += ["-K", "\t"]
+    run = subprocess.run(command, input=b"\n".join(lines) + b"\n", capture_output=True, check=False)
+    if run.returncode != 0:
+        raise Failure(f"kcat: {run.stderr.decode()[-500:]}")
+
+
+def produce_file(name, data, partition, key=None, brokers=None):
+    """One record, of any bytes."""
+    path = os.path.join(folder(), "record")
+    with open(path, "wb") as out:
+        out.write(data)
+    command = ["kcat", "-P", "-b", brokers or os.environ["KAFKA_BROKERS"], "-t", name]
+    command += ["-p", str(partition)] + (["-k", key] if key else [])
+    # an empty value by a file is a tombstone only with -Z
+    run = subprocess.run(command + ["-Z", path], capture_output=True, check=False)
+    if run.returncode != 0:
+        raise Failure(f"kcat: {run.stderr.decode()[-500:]}")
+
+
+def consume(name, brokers=None):
+    """[(partition, offset, headers, key, value)] of a whole topic."""
+    command = ["kcat", "-C", "-e", "-q", "-b", brokers or os.environ["KAFKA_BROKERS"], "-t", name]
+    command += ["-o", "beginning", "-f", "%p %o %S %K %h\n%k%s\n"]
+    run = subprocess.run(command, capture_output=True, check=False, timeout=60)
+    if run.returncode != 0:
+        raise Failure(f"kcat: {run.stderr.decode()[-500:]}")
+    records, rest = [], run.stdout
+    while rest:
+        head, rest = rest.split(b"\n", 1)
+        words = head.decode().split(" ", 4)
+        value_len, key_len = max(int(words[2]), 0), max(int(words[3]), 0)
+        headers = dict(pair.split("=", 1) for pair in words[4].split(",") if "=" in pair)
+        key, value = rest[:key_len], rest[key_len : key_len + value_len]
+        rest = rest[key_len + value_len + 1 :]
+        records.append((int(words[0]), int(words[1]), headers, key, value))
+    return records
+
+
+# ---- private services ----
+
+
+class Service:
+    """A broker or a Redis of the test's own, that may be stopped and killed."""
+
+    def __init__(self, kind, *args):
+        self.script = os.path.join(TESTS, "services", f"{kind}.sh")
+        self.dir = os.path.join(folder(), kind)
+        at_end(lambda: subprocess.run(["sh", self.script, "stop", self.dir], check=False))
+        self.order("start", *args)
+        with open(os.path.join(self.dir, "env"), encoding="utf-8") as lines:
+            self.env = dict(line.strip().split("=", 1) for line in lines)
+
+    def order(self, verb, *args):
+        run = subprocess.run(
+            ["sh", self.script, verb, self.dir, *args], stderr=subprocess.PIPE, check=False
+        )
+        if run.returncode != 0:
+            raise Failure(f"{self.script} {verb}: {run.stderr.decode()[-800:]}")
+
+    def pid(self):
+        with open(os.path.join(self.dir, "pid"), encoding="utf-8") as text:
+            return int(text.read())
+
+    def signal(self, number):
+        os.kill(self.pid(), number)
+
+    def kill(self):
+        self.signal(signal.SIGKILL)
+
+    def resume(self):
+        self.order("resume")
+
+
+# ---- weir ----
+
+
+def command(*args, timeout=60, **options):
+    """Runs a command of weir to its end."""
+    run = subprocess.run(
+        [os.environ["WEIR"], *map(str, args)],
+        capture_output=True,
+        text=True,
+        timeout=timeout,
+        check=False,
+        **options,
+    )
+    return run.returncode, run.stdout, run.stderr
+
+
+class Config:
+    """A config file (JSON is YAML) in a folder of its own."""
+
+    def __init__(self, topic_name, group=None, brokers=None, redis=None, **parts):
+        self.group = group or f"g-{SUFFIX}-{random.randrange(1 << 24):x}"
+        self.topic = topic_name
+        self.dir = folder()
+        self.path = os.path.join(self.dir, "weir.yaml")
+        self.tree = {
+            "kafka": {
+                "brokers": (brokers or os.environ["KAFKA_BROKERS"]).split(","),
+                "topics": [topic_name],
+                "group": self.group,
+                "rdkafka": dict(FAST_GROUP),
+            },
+            "redis": {"url": redis or os.environ["REDIS_URL"]},
+            "http": {"listen": "127.0.0.1:0"},
+            "commit": {"interval": "100ms"},
+        }
+        self.change(**parts)
+
+    def change(self, **parts):
+        for name, value in parts.items():
+            if name in ("kafka", "redis") and value is not None:
+                self.tree[name].update(value)
+            else:
+                self.tree[name] = value
+        self.write("weir.yaml", json.dumps(self.tree, indent=1))
+        return self
+
+    def write(self, name, text):
+        path = os.path.join(self.dir, name)
+        with open(path + ".new", "w", encoding="utf-8") as out:
+            out.write(text)
+        os.replace(path + ".new", path)
+
+    def rules(self, *rules):
+        self.write("rules.yaml", json.dumps({"groups": [{"name": "test", "rules": list(rules)}]}))
+
+    def key(self, rest):
+        return f"weir:{{{self.group}}}:{rest}"
+
+    def tag(self, partition, rest):
+        return f"weir:{{{self.group}.{self.topic}.{partition}}}:{rest}"
+
+
+class Weir:
+    """`weir run`, its log in a file."""
+
+    def __init__(self, config, *args):
+        self.config = config
+        self.log_path = os.path.join(config.dir, f"log-{random.randrange(1 << 32):x}")
+        with open(self.log_path, "wb") as log:
+            self.process = subprocess.Popen(
+                [os.environ["WEIR"], "run", "--config", config.path, *args],
+                stdout=log,
+                stderr=log,
+                stdin=subprocess.DEVNULL,
+            )
+        at_end(self.kill)
+
+    def log(self):
+        with open(self.log_path, encoding="utf-8", errors="replace") as text:
+            return text.read()
+
+    def tail(self):
+        return self.log()[-1500:]
+
+    def alive(self):
+        return self.process.poll() is None
+
+    def wait_log(self, part, seconds=20, times=1):
+        def found():
+            text = self.log()
+            if text.count(part) >= times:
+                return True
+            if not self.alive():
+                raise Failure(f"weir ended with {self.process.returncode} before {part!r}: {text[-1500:]}")
+            return False
+
+        wait_until(seconds, found, f"{part!r} in weir's log: {self.tail()}")
+        return self
+
+    def ready(self, seconds=20):
+        return self.wait_log("started", seconds)
+
+    def port(self):
+        self.wait_log("listening")
+        return int(re.search(r"listening.*\bport=(\d+)", self.log()).group(1))
+
+    def http(self, path, timeout=10, method="GET"):
+        request = urllib.request.Request(f"http://127.0.0.1:{self.port()}{path}", method=method)
+        try:
+            with urllib.request.urlopen(request, timeout=timeout) as answer:
+                return answer.status, answer.read().decode()
+        except urllib.error.HTTPError as error:
+            return error.code, error.read().decode()
+
+    def metric(self, name, **labels):
+        """The sum over all samples of that name and those labels."""
+        total, found = Decimal(0), False
+        for line in self.http("/metrics")[1].splitlines():
+            match = re.fullmatch(rf"{name}(?:\{{(.*)\}})? (\S+)", line)
+            if match and all(f'{k}="{v}"' in (match.group(1) or "") for k, v in labels.items()):
+                total, found = total + Decimal(match.group(2)), True
+        if not found:
+            raise Failure(f"/metrics has no {name} {labels or ''}")
+        return total
+
+    def wait_exit(self, seconds=20):
+        try:
+            return self.process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            raise Failure(f"weir did not end in {seconds} s: {self.tail()}") from None
+
+    def stop(self, seconds=20):
+        if self.alive():
+            self.process.send_signal(signal.SIGTERM)
+        return self.wait_exit(seconds)
+
+    def signal(self, number):
+        self.process.send_signal(number)
+
+    def kill(self):
+        if self.alive():
+            self.process.kill()
+        self.process.wait()
+
+
+# ---- totals ----
+
+
+def offsets(redis, config, partitions):
+    """What is counted of each partition."""
+    return [int(redis.do("HGET", config.tag(p, "meta"), "offset") or 0) for p in range(partitions)]
+
+
+def wait_counted(redis, config, partitions, records, seconds=60, watch=None):
+    def done():
+        if watch and not watch.alive():
+            raise Failure(f"weir ended with {watch.process.returncode}: {watch.tail()}")
+        return sum(offsets(redis, config, partitions)) >= records
+
+    try:
+        wait_until(seconds, done, f"{records} records counted")
+    except Failure as failure:
+        log = watch.tail() if watch else ""
+        raise Failure(f"{failure}; offsets {offsets(redis, config, partitions)} {log}") from None
+
+
+def wait_window(redis, config, window, as_of_ms, seconds=30):
+    """The hash of the window, once it is true of that time."""
+
+    def there():
+        found = redis.hash(config.key(f"now:{window}"))
+        return found if int(found.get("as_of", 0)) >= as_of_ms else None
+
+    return wait_until(seconds, there, f"window {window} as of {as_of_ms}")
+
+
+def replay(config, *args):
+    code, out, err = command("replay", "--config", config.path, "--summary", "json", *args)
+    if code != 0:
+        raise Failure(f"weir replay exits with {code}: {err[-500:]}")
+    return json.loads(out)
+
+
+def same_number(text, number):
+    return text is not None and abs(Decimal(text) - Decimal(repr(number))) <= Decimal("0.0000006")
+
+
+def differences(found, summary, leave_out=()):
+    """Where a hash in Redis and the replay's summary of the same data do not agree."""
+    wrong = []
+    for prefix, reading in (("", summary["live"]), ("settled.", summary["settled"])):
+        for name, want in reading.items():
+            got = found.get(prefix + name)
+            if name in leave_out or (want is None and got is None):
+                continue
+            if want is None or not same_number(got, want):
+                wrong.append(f"{prefix}{name}: Redis {got}, replay {want}")
+    return wrong
