@@ -9,7 +9,8 @@
 static int check_passed_, check_failed_;
 
 #define CHECK(condition) check_that_((condition) ? 1 : 0, __FILE__, __LINE__, #condition)
-#define CHECK_INT(got, want) check_int_((long long)(got), (long long)(want), __FILE__, __LINE__, #got)
+#define CHECK_INT(got, want)                                                                       \
+    check_int_((long long)(got), (long long)(want), __FILE__, __LINE__, #got)
 #define CHECK_TEXT(got, want) check_text_((got), (want), __FILE__, __LINE__, #got)
 
 static inline void check_that_(int holds, const char *file, int line, const char *text) {

@@ -1,8 +1,9 @@
 /*
  * bucket: the packed counters of all segments in one bucket, as stored in Redis.
  *
- * One codec for whoever writes (window) and reads (evaluator, tools). Sparse and sorted, so equal
- * counters are equal bytes. Layout, all numbers LEB128 varints:
+ * Pure, one thread per reader or writer; a reader borrows the bytes, a writer the buffer. Damaged
+ * bytes are -1, never read past. One codec for whoever writes (window) and reads (evaluator,
+ * tools). Sparse and sorted, so equal counters are equal bytes. Layout, all numbers LEB128 varints:
  *
  *     version byte 1
  *     HyperLogLog of visitors: 0 = none; 1, n, n x (register delta, rank byte); 2, 4096 bytes

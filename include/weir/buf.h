@@ -29,8 +29,8 @@ int weir_buf_text(struct weir_buf *buf, const char *text);
 int weir_buf_printf(struct weir_buf *buf, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 int weir_buf_byte(struct weir_buf *buf, uint8_t byte);
-int weir_buf_varint(struct weir_buf *buf, uint64_t value);  /* LEB128, 1 to 10 bytes */
-int weir_buf_zigzag(struct weir_buf *buf, int64_t value);   /* signed, small magnitudes short */
+int weir_buf_varint(struct weir_buf *buf, uint64_t value); /* LEB128, 1 to 10 bytes */
+int weir_buf_zigzag(struct weir_buf *buf, int64_t value);  /* signed, small magnitudes short */
 
 /* A reader over bytes that it does not own. A read past the end or a malformed varint sets
  * `failed` and gives 0; the caller checks once at its end. */

@@ -43,8 +43,8 @@ struct weir_config {
     char **rules_files; /* globs resolved, relative to the config file, sorted */
     size_t rules_files_len;
     struct weir_rules rules;
-    int64_t lag_suspect_ms;         /* a watermark older than this behind the newest: suspect */
-    int64_t repeat_interval_ms;     /* a firing alert is sent again this often */
+    int64_t lag_suspect_ms;     /* a watermark older than this behind the newest: suspect */
+    int64_t repeat_interval_ms; /* a firing alert is sent again this often */
 
     struct weir_sink *sinks;
     size_t sinks_len;

@@ -11,18 +11,18 @@
 #include <stdint.h>
 #include <stddef.h>
 
-#define WEIR_DIMENSIONS_MAX 8      /* dimensions in a config */
-#define WEIR_ID_MAX 256            /* bytes of a session, visitor, event or order id */
+#define WEIR_DIMENSIONS_MAX 8        /* dimensions in a config */
+#define WEIR_ID_MAX 256              /* bytes of a session, visitor, event or order id */
 #define WEIR_DIMENSION_VALUE_MAX 128 /* bytes of a dimension's value; a longer one is `_other` */
 #define WEIR_RECORD_MAX_DEFAULT (64 * 1024) /* bytes of a record before any parse */
-#define WEIR_DEPTH_MAX 16          /* nesting of a record */
+#define WEIR_DEPTH_MAX 16                   /* nesting of a record */
 #define WEIR_EVENTS_PER_RECORD_MAX 1000
-#define WEIR_MICROS 1000000        /* micros in one unit of money or quantity */
-#define WEIR_VALUE_MAX 1000000000  /* units of a value; larger is bad_value */
-#define WEIR_QUANTITY_MAX 1000000  /* pieces in one event; larger is bad_quantity */
+#define WEIR_MICROS 1000000             /* micros in one unit of money or quantity */
+#define WEIR_VALUE_MAX 1000000000       /* units of a value; larger is bad_value */
+#define WEIR_QUANTITY_MAX 1000000       /* pieces in one event; larger is bad_quantity */
 #define WEIR_TIME_MIN_MS 315532800000   /* 1980-01-01: an earlier time is bad_time */
 #define WEIR_TIME_MAX_MS 32503680000000 /* 3000-01-01: a later time is bad_time */
-#define WEIR_CUSTOM_TYPES_MAX 32   /* types that only custom metrics name */
+#define WEIR_CUSTOM_TYPES_MAX 32        /* types that only custom metrics name */
 
 enum weir_event_type {
     WEIR_PAGE_VIEW,
@@ -42,23 +42,23 @@ enum weir_event_type {
 /* Why an event or a record is not counted. All but WEIR_LATE go to the dead letters. */
 enum weir_reason {
     WEIR_OK,
-    WEIR_BAD_JSON,       /* not JSON, truncated, not UTF-8, a NUL in a mapped string */
-    WEIR_TOO_LARGE,      /* more bytes than events.max_record */
-    WEIR_TOO_DEEP,       /* nested deeper than WEIR_DEPTH_MAX */
-    WEIR_DUPLICATE_KEY,  /* a mapped key twice in one object */
-    WEIR_EMPTY,          /* no bytes, or no event in it */
-    WEIR_TOMBSTONE,      /* a Kafka record with a null value */
-    WEIR_TOO_MANY,       /* more than WEIR_EVENTS_PER_RECORD_MAX events in one record */
+    WEIR_BAD_JSON,      /* not JSON, truncated, not UTF-8, a NUL in a mapped string */
+    WEIR_TOO_LARGE,     /* more bytes than events.max_record */
+    WEIR_TOO_DEEP,      /* nested deeper than WEIR_DEPTH_MAX */
+    WEIR_DUPLICATE_KEY, /* a mapped key twice in one object */
+    WEIR_EMPTY,         /* no bytes, or no event in it */
+    WEIR_TOMBSTONE,     /* a Kafka record with a null value */
+    WEIR_TOO_MANY,      /* more than WEIR_EVENTS_PER_RECORD_MAX events in one record */
     WEIR_NO_TYPE,
     WEIR_NO_TIME,
-    WEIR_BAD_TIME,       /* not a time, or outside 1980..3000 */
-    WEIR_NO_SESSION,     /* neither session nor visitor */
-    WEIR_BAD_ID,         /* an id longer than WEIR_ID_MAX, or not a string or number */
-    WEIR_BAD_VALUE,      /* not a number, negative, or above WEIR_VALUE_MAX */
-    WEIR_BAD_QUANTITY,   /* not a number, negative, or above WEIR_QUANTITY_MAX */
-    WEIR_BAD_CURRENCY,   /* a currency without a rate in the config */
-    WEIR_TOO_FAR_AHEAD,  /* further ahead of its Kafka timestamp than max_ahead */
-    WEIR_LATE,           /* behind the watermark by more than allowed_lateness */
+    WEIR_BAD_TIME,      /* not a time, or outside 1980..3000 */
+    WEIR_NO_SESSION,    /* neither session nor visitor */
+    WEIR_BAD_ID,        /* an id longer than WEIR_ID_MAX, or not a string or number */
+    WEIR_BAD_VALUE,     /* not a number, negative, or above WEIR_VALUE_MAX */
+    WEIR_BAD_QUANTITY,  /* not a number, negative, or above WEIR_QUANTITY_MAX */
+    WEIR_BAD_CURRENCY,  /* a currency without a rate in the config */
+    WEIR_TOO_FAR_AHEAD, /* further ahead of its Kafka timestamp than max_ahead */
+    WEIR_LATE,          /* behind the watermark by more than allowed_lateness */
     WEIR_REASONS
 };
 

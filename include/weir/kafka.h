@@ -134,6 +134,7 @@ int weir_mock_kafka_create_topic(struct weir_mock_kafka *mock, const char *topic
                                  struct weir_err *err);
 void weir_mock_kafka_free(struct weir_mock_kafka *mock);
 
+/* Of librdkafka at run time; static storage. */
 const char *weir_kafka_library_version(void);
 
 #endif

@@ -25,6 +25,7 @@ struct weir_log_field {
 #define WEIR_INT(key_, number_) ((struct weir_log_field){.key = (key_), .number = (number_)})
 #define WEIR_LOG_END ((struct weir_log_field){.key = 0})
 
+/* Sets both; until then info and logfmt. */
 void weir_log_setup(enum weir_log_level level, enum weir_log_format format);
 enum weir_log_level weir_log_level(void);
 

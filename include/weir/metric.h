@@ -21,13 +21,13 @@
 /* The order is the stored format: append before WEIR_C_CUSTOM only, never reorder. The first eight
  * change with nearly every event and share one cache line. */
 enum weir_counter {
-    WEIR_C_EVENTS,       /* counted events of any type, bots excluded */
-    WEIR_C_SESSION_MS,   /* ms by which sessions grew */
+    WEIR_C_EVENTS,     /* counted events of any type, bots excluded */
+    WEIR_C_SESSION_MS, /* ms by which sessions grew */
     WEIR_C_PAGE_VIEWS,
     WEIR_C_INTERACTIONS,
-    WEIR_C_SESSIONS,     /* sessions started */
-    WEIR_C_ENGAGED,      /* sessions that became engaged */
-    WEIR_C_ADD_TO_CART,  /* events */
+    WEIR_C_SESSIONS,    /* sessions started */
+    WEIR_C_ENGAGED,     /* sessions that became engaged */
+    WEIR_C_ADD_TO_CART, /* events */
     WEIR_C_REMOVE_FROM_CART,
     WEIR_C_CARTS_CREATED, /* sessions whose cart became non-empty */
     WEIR_C_CARTS_EMPTIED, /* sessions whose cart was emptied before any purchase */
@@ -37,21 +37,21 @@ enum weir_counter {
     WEIR_C_ORDERS,        /* purchases, an order id once in its session */
     WEIR_C_REVENUE,       /* micros, of those orders */
     WEIR_C_REFUNDS,
-    WEIR_C_REFUNDED,      /* micros */
-    WEIR_C_UNKNOWN,       /* events of an unknown type */
-    WEIR_C_BOT_EVENTS,    /* kept apart from all else */
-    WEIR_C_BOT_SESSIONS,  /* sessions that passed bots.max_events_per_session */
-    WEIR_C_S_SESSIONS,    /* settled: sessions that ended */
+    WEIR_C_REFUNDED,     /* micros */
+    WEIR_C_UNKNOWN,      /* events of an unknown type */
+    WEIR_C_BOT_EVENTS,   /* kept apart from all else */
+    WEIR_C_BOT_SESSIONS, /* sessions that passed bots.max_events_per_session */
+    WEIR_C_S_SESSIONS,   /* settled: sessions that ended */
     WEIR_C_S_BOUNCED,
     WEIR_C_S_CONVERTED,
     WEIR_C_S_CARTS,
     WEIR_C_S_ABANDONED,
-    WEIR_C_S_RECOVERED,   /* abandoned carts whose visitor purchased within `recovery` */
+    WEIR_C_S_RECOVERED, /* abandoned carts whose visitor purchased within `recovery` */
     WEIR_C_S_DURATION_MS,
     WEIR_C_S_ORDERS,
-    WEIR_C_S_REVENUE,     /* micros */
-    WEIR_C_EVICTED,       /* sessions ended early at sessions.max_open */
-    WEIR_C_CUSTOM,        /* + n: the n-th counter of the custom metrics */
+    WEIR_C_S_REVENUE, /* micros */
+    WEIR_C_EVICTED,   /* sessions ended early at sessions.max_open */
+    WEIR_C_CUSTOM,    /* + n: the n-th counter of the custom metrics */
     WEIR_COUNTERS = WEIR_C_CUSTOM + WEIR_CUSTOM_COUNTERS_MAX
 };
 
@@ -93,8 +93,7 @@ struct weir_custom_counter {
 
 /* A counter as a metric without a denominator: its value is the count, which is also its sample.
  * 0, or -1 when there is no counter of that name in the reading. */
-int weir_metric_of_counter(struct weir_metric *metric, const char *name,
-                           enum weir_reading reading);
+int weir_metric_of_counter(struct weir_metric *metric, const char *name, enum weir_reading reading);
 
 struct weir_ratio {
     int64_t num, den; /* in the metric's units: ms, micros or a count */

@@ -127,8 +127,9 @@ void weir_partition_start_at(struct weir_partition *partition, int64_t offset);
 static inline uint32_t weir_segment(uint32_t dimension, uint32_t value) {
     return ((dimension + 1) << 24) | value;
 }
-#define WEIR_VALUE_OTHER 0 /* values of every dimension: beyond the limit, absent, then real ones  \
-                            */
+#define WEIR_VALUE_OTHER                                                                           \
+    0 /* values of every dimension: beyond the limit, absent, then real ones                       \
+       */
 #define WEIR_VALUE_NONE 1
 #define WEIR_VALUE_FIRST 2
 

@@ -23,12 +23,13 @@ enum weir_cart {
 };
 
 struct weir_plan {
-    int64_t gap_ms;      /* inactivity that ends a session; an event exactly that late starts anew */
-    int64_t cap_ms;      /* the longest session, from its first event */
+    int64_t gap_ms; /* inactivity that ends a session; an event exactly that late starts anew */
+    int64_t cap_ms; /* the longest session, from its first event */
     int64_t recovery_ms; /* a purchase this soon recovers an abandoned cart; 0: off */
     enum weir_bounce bounce;
     enum weir_cart cart;
-    uint32_t sessions_max; /* open sessions in one partition; beyond it the next to end, end early */
+    uint32_t
+        sessions_max; /* open sessions in one partition; beyond it the next to end, end early */
 
     int64_t out_of_orderness_ms;
     int64_t allowed_lateness_ms;

@@ -42,7 +42,8 @@ int weir_redis_new(struct weir_redis **redis, const char *url, int timeout_ms,
                    struct weir_err *err);
 void weir_redis_free(struct weir_redis *redis);
 
-/* Connects, authenticates and selects the database if that is not done. 0 or -WEIR_ERR_UNREACHABLE. */
+/* Connects, authenticates and selects the database if that is not done. 0 or -WEIR_ERR_UNREACHABLE.
+ */
 int weir_redis_connect(struct weir_redis *redis, struct weir_err *err);
 void weir_redis_disconnect(struct weir_redis *redis);
 bool weir_redis_connected(const struct weir_redis *redis);
@@ -60,7 +61,8 @@ int weir_redis_read(struct weir_redis *redis, struct weir_reply **reply, struct 
 /* append + read. */
 int weir_redis_command(struct weir_redis *redis, struct weir_reply **reply, struct weir_err *err,
                        int argc, const char *const *argv, const size_t *lens);
-/* The same with NUL-terminated arguments up to a NULL: weir_redis_do(r, &reply, &err, "GET", k, NULL) */
+/* The same with NUL-terminated arguments up to a NULL: weir_redis_do(r, &reply, &err, "GET", k,
+ * NULL) */
 int weir_redis_do(struct weir_redis *redis, struct weir_reply **reply, struct weir_err *err, ...)
     __attribute__((sentinel));
 
@@ -72,7 +74,7 @@ struct weir_script {
 void weir_script_init(struct weir_script *script, const char *body);
 /* argv: keys, then arguments. Blocking; 0 or -WEIR_ERR_UNREACHABLE. */
 int weir_redis_script(struct weir_redis *redis, struct weir_reply **reply, struct weir_err *err,
-                      const struct weir_script *script, int keys, int argc,
-                      const char *const *argv, const size_t *lens);
+                      const struct weir_script *script, int keys, int argc, const char *const *argv,
+                      const size_t *lens);
 
 #endif

@@ -27,8 +27,7 @@ static json_t *number_json(double number) {
 
 /* Counts stay integers; seconds and money are reals. */
 static json_t *side_json(enum weir_unit unit, int64_t value) {
-    return unit == WEIR_UNIT_COUNT ? json_integer(value)
-                                   : json_real(weir_unit_number(unit, value));
+    return unit == WEIR_UNIT_COUNT ? json_integer(value) : json_real(weir_unit_number(unit, value));
 }
 
 static bool is_share(const struct weir_metric *metric) {
@@ -91,7 +90,7 @@ static void fill(char *out, size_t max, const char *template, const struct facts
     while (*template && len + 1 < max) {
         const char *end = strncmp(template, "{{", 2) == 0 ? strstr(template, "}}") : NULL;
         if (!end) {
-            out[len++] = *template++;
+            out[len++] = *template ++;
             out[len] = '\0';
             continue;
         }
@@ -213,10 +212,8 @@ char *weir_alert_json(const struct weir_evaluator *e, const struct weir_rule *ru
     json_object_set_new(alert, "den", side_json(metric->den_unit, sample->now.den));
     json_object_set_new(alert, "threshold", number_json(rule->threshold));
     json_object_set_new(alert, "interval", interval_json(metric, sample));
-    json_object_set_new(alert, "data_quality",
-                        json_string(e->suspect[0] ? e->suspect : "good"));
-    json_object_set_new(alert, "repeat_interval_ms",
-                        json_integer(e->config->repeat_interval_ms));
+    json_object_set_new(alert, "data_quality", json_string(e->suspect[0] ? e->suspect : "good"));
+    json_object_set_new(alert, "repeat_interval_ms", json_integer(e->config->repeat_interval_ms));
     json_object_set_new(alert, "silenced_by", silenced ? json_string(silenced) : json_null());
     put_times(alert, tracked, status, sample->as_of_ms);
     summarise(text, rule, tracked, status, &facts);

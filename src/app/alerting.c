@@ -1,4 +1,3 @@
-#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -8,6 +7,7 @@
 #include "app/names.h"
 #include "weir/clock.h"
 #include "weir/log.h"
+#include "weir/number.h"
 
 #define LABELS_MAX 64
 
@@ -76,16 +76,22 @@ static void save_state(struct weir_evaluator *e, const struct weir_tracked *trac
 
 static bool parse_state(struct weir_tracked *tracked, const char *fingerprint, const char *text) {
     struct weir_alert *a = &tracked->alert;
-    int state, before;
-    if (sscanf(fingerprint, "%" SCNx64, &a->fingerprint) != 1 ||
-        sscanf(text,
-               "%" SCNx64 " %d %d %" SCNd64 " %" SCNd64 " %" SCNd64 " %" SCNd64 " %u %" SCNd64,
-               &tracked->rule, &state, &before, &a->since_ms, &a->starts_ms, &a->good_since_ms,
-               &a->sent_ms, &a->changes, &a->as_of_ms) != 9 ||
-        state < 0 || state > WEIR_SUSPECT || before < 0 || before >= WEIR_SUSPECT)
+    int64_t state, before, changes;
+    int64_t *const numbers[] = {&state,        &before,           &a->since_ms,
+                                &a->starts_ms, &a->good_since_ms, &a->sent_ms,
+                                &changes,      &a->as_of_ms};
+    if (weir_number_next_hex(&fingerprint, '\0', &a->fingerprint) != 0 ||
+        weir_number_next_hex(&text, ' ', &tracked->rule) != 0)
+        return false;
+    for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++)
+        if (weir_number_next(&text, ' ', numbers[i]) != 0)
+            return false;
+    if (state < 0 || state > WEIR_SUSPECT || before < 0 || before >= WEIR_SUSPECT || changes < 0 ||
+        changes > UINT32_MAX)
         return false;
     a->state = (enum weir_alert_state)state;
     a->before_suspect = (enum weir_alert_state)before;
+    a->changes = (uint32_t)changes;
     return true;
 }
 
@@ -115,8 +121,7 @@ int weir_alerting_load(struct weir_evaluator *e, struct weir_err *err) {
     if (status != 0)
         return status;
     for (size_t i = 0; i + 1 < reply->items_len; i += 2) {
-        struct weir_tracked *tracked =
-            find_tracked(e, strtoull(reply->items[i]->text, NULL, 16));
+        struct weir_tracked *tracked = find_tracked(e, strtoull(reply->items[i]->text, NULL, 16));
         if (tracked) {
             tracked->json = strdup(reply->items[i + 1]->text);
             tracked->in_firing = true;
@@ -150,8 +155,7 @@ static const char *silence_of(const struct weir_evaluator *e, const struct weir_
     labels[len++] = (struct weir_label){alertname, rule->name};
     labels[len++] = (struct weir_label){metric, rule->metric};
     labels[len++] = (struct weir_label){window_name, window};
-    labels[len++] =
-        (struct weir_label){reading, rule->reading == WEIR_SETTLED ? settled : live};
+    labels[len++] = (struct weir_label){reading, rule->reading == WEIR_SETTLED ? settled : live};
     if (rule->by_len > 0)
         labels[len++] = (struct weir_label){rule->by_names[0], value};
     for (size_t i = 0; i < rule->labels_len && len < LABELS_MAX; i++)

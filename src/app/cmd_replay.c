@@ -27,9 +27,12 @@ static int wrong(const char *option, const char *value, const char *instead) {
 
 static int parse(int argc, char **argv, struct replay_options *options) {
     static const struct option known[] = {
-        {"config", required_argument, NULL, 'c'},  {"format", required_argument, NULL, 'f'},
-        {"sort", no_argument, NULL, 's'},          {"summary", required_argument, NULL, 'm'},
-        {"redis", required_argument, NULL, 'r'},   {"help", no_argument, NULL, 'h'},
+        {"config", required_argument, NULL, 'c'},
+        {"format", required_argument, NULL, 'f'},
+        {"sort", no_argument, NULL, 's'},
+        {"summary", required_argument, NULL, 'm'},
+        {"redis", required_argument, NULL, 'r'},
+        {"help", no_argument, NULL, 'h'},
         {0},
     };
     int option;

@@ -16,8 +16,8 @@ int weir_cmd_version(int argc, char **argv) {
     printf("librdkafka %s\n", weir_kafka_library_version());
     printf("jansson %s\n", jansson_version_str());
     printf("%s\n", OpenSSL_version(OPENSSL_VERSION));
-#ifdef WEIR_LIBRARIES /* name and version a line, of those that cannot be asked at run time */
-    printf("%s\n", WEIR_LIBRARIES);
+#ifdef WEIR_LIBRARIES /* by the build: names and versions of those that cannot be asked */
+    printf("built with %s\n", WEIR_LIBRARIES);
 #endif
     return 0;
 }

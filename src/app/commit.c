@@ -9,9 +9,7 @@
 #define FENCED_PAUSE_US 1000000
 
 static int64_t lag_of(const struct weir_worker *w, const struct weir_owned *owned) {
-    int64_t end = weir_consumer_end(w->consumer, owned->topic, owned->number);
-    if (end < 0)
-        return -1;
+    int64_t end = weir_own_end(w, owned);
     return end > owned->next ? end - owned->next : 0;
 }
 
@@ -24,8 +22,8 @@ static int send_all(struct weir_worker *w) {
         if (!owned->state)
             continue;
         struct weir_liveness live = {owned->idle, lag_of(w, owned), weir_clock_wall_ms()};
-        int status = weir_store_commit(w->store, &owned->claim, owned->state, &live, &owned->sent,
-                                       &w->err);
+        int status =
+            weir_store_commit(w->store, &owned->claim, owned->state, &live, &owned->sent, &w->err);
         if (status != 0)
             return status;
     }
@@ -35,7 +33,8 @@ static int send_all(struct weir_worker *w) {
 static void drop(struct weir_worker *w, struct weir_owned *owned, enum weir_commit_result result) {
     bool fenced = result == WEIR_FENCED;
     weir_log(WEIR_LOG_WARN, "worker",
-             fenced ? "fenced: somebody else owns the partition" : "Redis lost writes: reading again",
+             fenced ? "fenced: somebody else owns the partition"
+                    : "Redis lost writes: reading again",
              WEIR_STR("topic", w->config->kafka.topics[owned->topic]),
              WEIR_INT("partition", owned->number), WEIR_LOG_END);
     w->figures.fenced += fenced;

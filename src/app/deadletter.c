@@ -36,10 +36,10 @@ void weir_dead_letter(struct weir_worker *w, const struct weir_record *record,
         {NULL, NULL},
     };
     struct weir_err err;
-    int status = weir_producer_send(w->dead_letters, w->config->dead_letter_topic, -1, record->key,
-                                    record->key_len, record->value, record->len,
-                                    record->timestamp_ms > 0 ? record->timestamp_ms : 0, headers,
-                                    &err);
+    int status =
+        weir_producer_send(w->dead_letters, w->config->dead_letter_topic, -1, record->key,
+                           record->key_len, record->value, record->len,
+                           record->timestamp_ms > 0 ? record->timestamp_ms : 0, headers, &err);
     if (status == 0)
         w->figures.dead_letters_sent++;
     else

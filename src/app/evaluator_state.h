@@ -24,7 +24,10 @@ struct weir_member {
     uint64_t seq;    /* everything up to this commit is in the rollup */
     int64_t epoch;
     bool has_state, idle;
+    bool foreign; /* counted by other definitions */
     int64_t lag, wall_ms;
+    int64_t seen_us;  /* when it was first seen ... */
+    int64_t moved_us; /* ... and when its last commit was */
     struct weir_partition_status status;
     uint64_t found_seq; /* of the present look */
     int64_t found_epoch;
@@ -33,9 +36,9 @@ struct weir_member {
 /* An alert and what is needed to tell of it. */
 struct weir_tracked {
     struct weir_alert alert;
-    uint64_t rule;    /* fingerprint of its rule without a segment */
-    char *json;       /* the last one told, NULL before */
-    bool in_firing;   /* the hash of firing alerts has it */
+    uint64_t rule;  /* fingerprint of its rule without a segment */
+    char *json;     /* the last one told, NULL before */
+    bool in_firing; /* the hash of firing alerts has it */
     char told_state[12];
 };
 
@@ -60,10 +63,10 @@ struct weir_evaluator {
     struct weir_rollup *rollup;
     struct weir_member *members;
     size_t members_len;
-    int64_t members_us; /* when the set of partitions was last read */
-    int64_t as_of_ms;   /* watermark of the last step */
+    int64_t members_us;                 /* when the set of partitions was last read */
+    int64_t as_of_ms;                   /* watermark of the last step */
     int64_t shown_ms[WEIR_WINDOWS_MAX]; /* as_of of what is published, per window */
-    uint64_t number;    /* of the last publication */
+    uint64_t number;                    /* of the last publication */
     struct weir_words words;
 
     struct weir_tracked *tracked;
@@ -120,8 +123,7 @@ char *weir_alert_json_resolved(const struct weir_tracked *tracked, int64_t as_of
 /* as_of and number of what is in Redis, so that nothing goes back. */
 int weir_publish_load(struct weir_evaluator *evaluator, struct weir_err *err);
 /* Adds the windows that moved to the words. Reads the old top lists first. */
-int weir_publish_windows(struct weir_evaluator *evaluator, const bool *moved,
-                         struct weir_err *err);
+int weir_publish_windows(struct weir_evaluator *evaluator, const bool *moved, struct weir_err *err);
 /* Begins and sends the words in one atomic step. 1 when done, 0 when the lease is somebody else's
  * or the state here is stale, negative when Redis is away. */
 void weir_publish_begin(struct weir_evaluator *evaluator);

@@ -1,4 +1,3 @@
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -6,10 +5,11 @@
 #include "app/evaluator_state.h"
 #include "app/names.h"
 #include "weir/clock.h"
-#include "weir/log.h"
+#include "weir/number.h"
 
-#define MEMBERS_US 5000000 /* how often the set of partitions is read */
-#define META_FIELDS 6
+#define MEMBERS_US 1000000 /* how often the set of partitions is read */
+#define FRESH_US 15000000  /* an idle partition's owner commits every second */
+#define META_FIELDS 7
 
 static int ask(struct weir_evaluator *e, struct weir_reply **reply, struct weir_err *err,
                enum weir_reply_type type) {
@@ -26,12 +26,10 @@ static int ask(struct weir_evaluator *e, struct weir_reply **reply, struct weir_
 }
 
 static int64_t number_of(const struct weir_reply *reply, int64_t otherwise) {
-    if (!reply->text || reply->len == 0)
-        return otherwise;
-    char *end;
-    errno = 0;
-    long long number = strtoll(reply->text, &end, 10);
-    return errno || *end ? otherwise : number;
+    int64_t number = otherwise;
+    if (reply->text)
+        weir_number_parse(reply->text, &number); /* leaves it alone when it is none */
+    return number;
 }
 
 /* ---- partitions ---- */
@@ -44,8 +42,20 @@ static void add_member(struct weir_evaluator *e, const char *name) {
     WEIR_ASSERT(e->members != NULL);
     struct weir_member *member = &e->members[e->members_len++];
     *member = (struct weir_member){.number = weir_rollup_add_partition(e->rollup)};
+    member->seen_us = member->moved_us = weir_clock_monotonic_us();
     snprintf(member->name, sizeof member->name, "%s", name);
     snprintf(member->tag, sizeof member->tag, "weir:{%s.%s}", e->config->kafka.group, name);
+}
+
+/* A topic that was taken out of the config is neither counted nor waited for. */
+static bool is_configured(const struct weir_evaluator *e, const char *name) {
+    const char *dot = strrchr(name, '.');
+    for (size_t i = 0; dot && i < e->config->kafka.topics_len; i++) {
+        const char *topic = e->config->kafka.topics[i];
+        if (strlen(topic) == (size_t)(dot - name) && memcmp(topic, name, strlen(topic)) == 0)
+            return true;
+    }
+    return false;
 }
 
 static int by_name(const void *left, const void *right) {
@@ -64,18 +74,24 @@ static int read_set(struct weir_evaluator *e, struct weir_err *err) {
         return status;
     qsort(reply->items, reply->items_len, sizeof(struct weir_reply *), by_name);
     for (size_t i = 0; i < reply->items_len; i++)
-        add_member(e, reply->items[i]->text);
+        if (is_configured(e, reply->items[i]->text))
+            add_member(e, reply->items[i]->text);
     weir_reply_free(reply);
     return 0;
 }
 
-static void take_meta(struct weir_member *member, const struct weir_reply *fields) {
-    member->found_seq = (uint64_t)number_of(fields->items[0], 0);
+static void take_meta(struct weir_member *member, const struct weir_reply *fields,
+                      uint64_t fingerprint) {
+    uint64_t found_seq = (uint64_t)number_of(fields->items[0], 0);
+    if (found_seq != member->found_seq)
+        member->moved_us = weir_clock_monotonic_us();
+    member->found_seq = found_seq;
     member->found_epoch = number_of(fields->items[1], 0);
     member->idle = number_of(fields->items[2], 0) != 0;
     member->lag = number_of(fields->items[3], -1);
     member->wall_ms = number_of(fields->items[4], 0);
-    const struct weir_reply *state = fields->items[5];
+    const struct weir_reply *print = fields->items[5], *state = fields->items[6];
+    member->foreign = print->text && strtoull(print->text, NULL, 16) != fingerprint;
     member->has_state = state->type == WEIR_REPLY_TEXT &&
                         weir_partition_read_meta(state->text, state->len, &member->status) == 0;
 }
@@ -92,7 +108,7 @@ int weir_gather_members(struct weir_evaluator *e, struct weir_err *err) {
         snprintf(key, sizeof key, "%s:meta", e->members[i].tag);
         status = weir_redis_append(e->redis, 2 + META_FIELDS,
                                    (const char *[]){"HMGET", key, "seq", "epoch", "idle", "lag",
-                                                    "wall", "state"},
+                                                    "wall", "fingerprint", "state"},
                                    NULL, err);
     }
     for (size_t i = 0; i < e->members_len && status == 0; i++) {
@@ -100,21 +116,41 @@ int weir_gather_members(struct weir_evaluator *e, struct weir_err *err) {
         status = ask(e, &reply, err, WEIR_REPLY_ARRAY);
         if (status != 0)
             break;
-        take_meta(&e->members[i], reply);
+        take_meta(&e->members[i], reply, e->config->plan.fingerprint);
         weir_reply_free(reply);
     }
     return status;
 }
 
+/* Records of it may be missing whose time is not known: it was counted by other definitions, nobody
+ * has claimed it so far, or it has records but no event yet. */
+static bool is_awaited(const struct weir_evaluator *e, const struct weir_member *member,
+                       int64_t now_us) {
+    if (member->foreign)
+        return true;
+    if (!member->has_state)
+        return now_us - member->seen_us < e->config->idle_timeout_ms * 1000;
+    return member->status.watermark_ms == INT64_MIN && member->lag != 0;
+}
+
+/* Idle, and somebody is there to see when it no longer is. */
+static bool is_idle(const struct weir_evaluator *e, const struct weir_member *member,
+                    int64_t now_us) {
+    int64_t fresh_us = FRESH_US + 3 * e->config->commit_interval_ms * 1000;
+    return member->idle && now_us - member->moved_us < fresh_us;
+}
+
 int64_t weir_gather_watermark(const struct weir_evaluator *e) {
-    int64_t lowest = INT64_MAX, highest = INT64_MIN;
+    int64_t lowest = INT64_MAX, highest = INT64_MIN, now_us = weir_clock_monotonic_us();
     for (size_t i = 0; i < e->members_len; i++) {
         const struct weir_member *member = &e->members[i];
         int64_t watermark_ms = member->status.watermark_ms;
+        if (is_awaited(e, member, now_us))
+            return INT64_MIN;
         if (!member->has_state || watermark_ms == INT64_MIN)
             continue;
         highest = watermark_ms > highest ? watermark_ms : highest;
-        if (!member->idle)
+        if (!is_idle(e, member, now_us))
             lowest = watermark_ms < lowest ? watermark_ms : lowest;
     }
     return lowest != INT64_MAX ? lowest : highest; /* all idle: nothing more is on its way */
@@ -123,12 +159,11 @@ int64_t weir_gather_watermark(const struct weir_evaluator *e) {
 /* ---- buckets ---- */
 
 static int damaged(struct weir_err *err, const struct weir_member *member, const char *what) {
-    return weir_err_set(err, WEIR_ERR_UNREACHABLE,
-                        "%s of %s is not readable yet; reading it again", what, member->name);
+    return weir_err_set(err, WEIR_ERR_UNREACHABLE, "%s of %s is not readable yet; reading it again",
+                        what, member->name);
 }
 
-static int read_values(struct weir_evaluator *e, struct weir_member *member,
-                       struct weir_err *err) {
+static int read_values(struct weir_evaluator *e, struct weir_member *member, struct weir_err *err) {
     for (uint32_t d = 0; d < e->config->plan.dimensions_len; d++) {
         struct weir_reply *reply = NULL;
         int status = weir_redis_read(e->redis, &reply, err);
@@ -146,13 +181,15 @@ static int read_values(struct weir_evaluator *e, struct weir_member *member,
 
 static int take_bucket(struct weir_evaluator *e, struct weir_member *member, const char *name,
                        const struct weir_reply *bytes, struct weir_err *err) {
-    int level;
-    long long index;
-    if (sscanf(name, "%d:%lld", &level, &index) != 2 || level < 0 || level >= WEIR_LEVELS)
+    int64_t level, index;
+    const char *rest = name;
+    if (weir_number_next(&rest, ':', &level) != 0 || level < 0 || level >= WEIR_LEVELS ||
+        weir_number_parse(rest, &index) != 0)
         return damaged(err, member, "a bucket's name");
     if (bytes->type != WEIR_REPLY_TEXT)
         return 0; /* it fell out of retention between the two questions */
-    if (weir_rollup_bucket(e->rollup, member->number, level, index, bytes->text, bytes->len) != 0)
+    if (weir_rollup_bucket(e->rollup, member->number, (int)level, index, bytes->text, bytes->len) !=
+        0)
         return damaged(err, member, "a bucket");
     return 0;
 }

@@ -135,8 +135,8 @@ static const struct weir_option options[] = {
 
     {"bots.user_agents", CHOICE, "default", .choices = agent_lists, CONFIG(plan.bot_user_agents),
      .help = "`default`: events whose user agent names a known robot are kept apart"},
-    {"bots.max_events_per_session", INTEGER, "10000", .min = 1, .max = 65000,
-     .off = UINT32_MAX, CONFIG(plan.bot_events_max), .flags = OFF,
+    {"bots.max_events_per_session", INTEGER, "10000", .min = 1, .max = 65000, .off = UINT32_MAX,
+     CONFIG(plan.bot_events_max), .flags = OFF,
      .help = "a session with more events is a robot's from there on"},
 
     {"alerts.rules_files", LIST, .example = "[rules/*.yaml]", .max = 64, .flags = RELOAD,

@@ -14,8 +14,8 @@ static const char *topic_of(const struct weir_worker *w, const struct weir_owned
 struct weir_owned *weir_own_find(struct weir_worker *w, int32_t topic, int32_t number) {
     /* consecutive records mostly come from one partition */
     for (size_t i = 0; i < w->owned_len; i++) {
-        size_t at = w->last_owned + i < w->owned_len ? w->last_owned + i
-                                                     : w->last_owned + i - w->owned_len;
+        size_t at =
+            w->last_owned + i < w->owned_len ? w->last_owned + i : w->last_owned + i - w->owned_len;
         struct weir_owned *owned = w->owned[at];
         if (owned->number == number && owned->topic == topic) {
             w->last_owned = at;
@@ -91,6 +91,7 @@ static int first_offset(struct weir_worker *w, struct weir_owned *owned, int64_t
     if (status != 0)
         return status;
     *offset = low;
+    owned->end = high;
     if (w->rebuild)
         return 0;
     if (w->config->start == WEIR_START_LATEST)
@@ -101,26 +102,35 @@ static int first_offset(struct weir_worker *w, struct weir_owned *owned, int64_t
     return *offset < 0 ? (int)*offset : 0;
 }
 
-static int check_offset(struct weir_worker *w, const struct weir_owned *owned, int64_t offset) {
+static int check_offset(struct weir_worker *w, struct weir_owned *owned, int64_t offset) {
     int64_t low = 0, high = 0;
     int status =
         weir_consumer_range(w->consumer, owned->topic, owned->number, &low, &high, &w->err);
     if (status != 0)
         return status;
+    owned->end = high;
     if (offset >= low && offset <= high)
         return 0;
-    return weir_err_set(&w->err, WEIR_ERR_REFUSED,
-                        "partition %d of %s was counted up to offset %lld, but Kafka holds %lld to "
-                        "%lld: records were deleted by retention or the topic was made again; count "
-                        "what is there with `weir run --rebuild`, or take a new kafka.group",
-                        owned->number, topic_of(w, owned), (long long)offset, (long long)low,
-                        (long long)high);
+    return weir_err_set(
+        &w->err, WEIR_ERR_REFUSED,
+        "partition %d of %s was counted up to offset %lld, but Kafka holds %lld to "
+        "%lld: records were deleted by retention or the topic was made again; count "
+        "what is there with `weir run --rebuild`, or take a new kafka.group",
+        owned->number, topic_of(w, owned), (long long)offset, (long long)low, (long long)high);
+}
+
+/* What was quiet before the claim and has nothing waiting need not be waited for again. */
+static void start_clock(struct weir_worker *w, struct weir_owned *owned, int64_t watermark_ms) {
+    int64_t quiet_ms = w->config->idle_timeout_ms;
+    bool quiet = watermark_ms != INT64_MIN && owned->next >= owned->end &&
+                 weir_clock_wall_ms() - watermark_ms > quiet_ms;
+    owned->base_ms = quiet ? watermark_ms - quiet_ms : watermark_ms;
+    owned->base_us = weir_clock_monotonic_us() - (quiet ? quiet_ms * 1000 : 0);
+    owned->seen = owned->idle = false;
 }
 
 static int claim(struct weir_worker *w, struct weir_owned *owned) {
     int status = 0;
-    if (w->rebuild)
-        status = weir_store_forget(w->store, topic_of(w, owned), owned->number, &w->err);
     struct weir_partition *state = weir_partition_new(&w->config->plan);
     if (!state)
         return weir_err_set(&w->err, WEIR_ERR_REFUSED,
@@ -146,9 +156,7 @@ static int claim(struct weir_worker *w, struct weir_owned *owned) {
         weir_partition_start_at(state, found.offset);
     owned->state = state;
     owned->next = found.offset;
-    owned->base_ms = found.watermark_ms;
-    owned->base_us = weir_clock_monotonic_us();
-    owned->seen = owned->idle = false;
+    start_clock(w, owned, found.watermark_ms);
     w->reassign = true;
     weir_log(WEIR_LOG_INFO, "worker", "partition claimed", WEIR_STR("topic", topic_of(w, owned)),
              WEIR_INT("partition", owned->number), WEIR_INT("offset", found.offset),
@@ -193,6 +201,11 @@ int weir_own_claim(struct weir_worker *w) {
 
 /* ---- idle partitions ---- */
 
+int64_t weir_own_end(const struct weir_worker *w, const struct weir_owned *owned) {
+    int64_t end = weir_consumer_end(w->consumer, owned->topic, owned->number);
+    return end > owned->end ? end : owned->end;
+}
+
 void weir_own_tick(struct weir_worker *w, int64_t now_us) {
     for (size_t i = 0; i < w->owned_len; i++) {
         struct weir_owned *owned = w->owned[i];
@@ -206,10 +219,10 @@ void weir_own_tick(struct weir_worker *w, int64_t now_us) {
             owned->base_us = now_us;
             continue;
         }
-        int64_t end = weir_consumer_end(w->consumer, owned->topic, owned->number);
         int64_t quiet_ms = (now_us - owned->base_us) / 1000;
         owned->idle = !w->figures.stalled && w->figures.kafka_up &&
-                      quiet_ms >= w->config->idle_timeout_ms && (end < 0 || owned->next >= end);
+                      quiet_ms >= w->config->idle_timeout_ms &&
+                      owned->next >= weir_own_end(w, owned);
         if (owned->idle && owned->base_ms != INT64_MIN)
             weir_partition_tick(owned->state, owned->base_ms + quiet_ms);
     }

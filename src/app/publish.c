@@ -38,8 +38,8 @@ void weir_publish_end(struct weir_evaluator *e, size_t command) {
 int weir_publish_send(struct weir_evaluator *e, struct weir_err *err) {
     struct weir_reply *reply = NULL;
     weir_words_finish(&e->words);
-    int status = weir_redis_script(e->redis, &reply, err, &e->publish, 2,
-                                   (int)e->words.len - 3, e->words.argv + 3, e->words.lens + 3);
+    int status = weir_redis_script(e->redis, &reply, err, &e->publish, 2, (int)e->words.len - 3,
+                                   e->words.argv + 3, e->words.lens + 3);
     if (status != 0)
         return status;
     int done = reply->type == WEIR_REPLY_TEXT &&
@@ -150,8 +150,7 @@ static void publish_total(struct weir_evaluator *e, uint32_t window) {
     weir_words_put(&e->words, "%s", key);
     weir_words_put(&e->words, "MINID");
     weir_words_put(&e->words, "~");
-    weir_words_put(&e->words, "%lld",
-                   (long long)(as_of_ms - e->config->publish_retention_ms));
+    weir_words_put(&e->words, "%lld", (long long)(as_of_ms - e->config->publish_retention_ms));
     weir_words_put(&e->words, "%lld-0", (long long)as_of_ms);
     put_total(e, window);
     weir_publish_end(e, command);
@@ -205,8 +204,7 @@ static void publish_dimension(struct weir_evaluator *e, uint32_t window, int dim
         if (is_other(weir_rollup_value(e->rollup, s)))
             memcpy(other, cell, sizeof other);
         else if (cell[WEIR_C_EVENTS] || cell[WEIR_C_S_SESSIONS])
-            ranked[len++] =
-                (struct ranked){s, cell[WEIR_C_SESSIONS], cell[WEIR_C_EVENTS]};
+            ranked[len++] = (struct ranked){s, cell[WEIR_C_SESSIONS], cell[WEIR_C_EVENTS]};
     }
     qsort(ranked, len, sizeof *ranked, by_size);
     for (uint32_t i = 0; i < len; i++) {
@@ -243,8 +241,8 @@ static int publish_segments(struct weir_evaluator *e, uint32_t window, struct we
     for (uint32_t d = 0; d < dimensions; d++) {
         snprintf(rest, sizeof rest, ":%s", e->config->dimension_names[d]);
         key_of(e, key, "top", window, rest);
-        int status = weir_redis_append(e->redis, 4, (const char *[]){"ZRANGE", key, "0", "-1"},
-                                       NULL, err);
+        int status =
+            weir_redis_append(e->redis, 4, (const char *[]){"ZRANGE", key, "0", "-1"}, NULL, err);
         if (status != 0)
             return status;
     }

@@ -8,8 +8,8 @@
 #define EARLIER_MS 300000
 #define REJECTED_SHARE 0.05 /* a jump must reach this share ... */
 #define UNKNOWN_SHARE 0.20
-#define JUMP 3.0            /* ... and be this many times what it was */
-#define JUMP_MIN 20         /* and this many records */
+#define JUMP 3.0    /* ... and be this many times what it was */
+#define JUMP_MIN 20 /* and this many records */
 
 static bool lags(const struct weir_evaluator *e, int64_t wall_ms) {
     for (size_t i = 0; i < e->members_len; i++) {

@@ -20,8 +20,8 @@ static int commit(struct weir_replay *r, struct weir_redis *redis, struct weir_e
     struct weir_partition *unused = weir_partition_new(&r->config->plan);
     WEIR_ASSERT(unused != NULL);
     if (status == 0)
-        status = weir_store_claim(store, TOPIC, 0, r->config->plan.fingerprint, unused, &claim,
-                                  err);
+        status =
+            weir_store_claim(store, TOPIC, 0, r->config->plan.fingerprint, unused, &claim, err);
     if (status == 0)
         status = weir_store_commit(store, &claim, r->partition, &live, &sent, err);
     if (status == 0 && sent)
@@ -37,10 +37,13 @@ static int commit(struct weir_replay *r, struct weir_redis *redis, struct weir_e
 
 /* The evaluator of `run`, until it has published what was committed. */
 static int publish(struct weir_replay *r, const char *redis_url, struct weir_err *err) {
+    static const char *const topics[] = {TOPIC};
     struct weir_config config = *r->config;
     struct weir_evaluator *evaluator = NULL;
     struct weir_evaluator_figures figures = {0};
     config.redis_url = (char *)(size_t)(const void *)redis_url;
+    config.kafka.topics = topics;
+    config.kafka.topics_len = 1;
     int status = weir_evaluator_start(&evaluator, &config, err);
     if (status != 0)
         return status;

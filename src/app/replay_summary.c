@@ -9,8 +9,7 @@
 #define DIGITS 15 /* every figure to the cent, and no tail of the binary fraction */
 
 static json_t *unit_json(enum weir_unit unit, int64_t value) {
-    return unit == WEIR_UNIT_COUNT ? json_integer(value)
-                                   : json_real(weir_unit_number(unit, value));
+    return unit == WEIR_UNIT_COUNT ? json_integer(value) : json_real(weir_unit_number(unit, value));
 }
 
 /* Every counter and metric of one reading. */

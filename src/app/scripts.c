@@ -9,7 +9,7 @@ const char weir_script_claim[] =
     "local known = redis.call('HGET', KEYS[1], 'fingerprint')\n"
     "if known and known ~= ARGV[2] then return {'FINGERPRINT', known} end\n"
     "local epoch = redis.call('HINCRBY', KEYS[1], 'epoch', 1)\n"
-    "redis.call('HSET', KEYS[1], 'owner', ARGV[1], 'fingerprint', ARGV[2])\n"
+    "redis.call('HSET', KEYS[1], 'owner', ARGV[1], 'fingerprint', ARGV[2], 'idle', '0')\n"
     "redis.call('HSETNX', KEYS[1], 'seq', '0')\n"
     "return {'OK', epoch, redis.call('HGET', KEYS[1], 'state') or false}\n";
 

@@ -22,6 +22,20 @@ static int check_redis(const struct weir_config *config, struct weir_err *err) {
     return status;
 }
 
+/* Before the evaluator can look at what is to be forgotten. */
+static int forget_counts(const struct weir_config *config, struct weir_err *err) {
+    struct weir_redis *redis = NULL;
+    struct weir_store *store = NULL;
+    int status = weir_redis_new(&redis, config->redis_url, CHECK_TIMEOUT_MS, err);
+    if (status == 0)
+        status = weir_store_new(&store, redis, config->kafka.group, err);
+    if (status == 0)
+        status = weir_store_forget_all(store, err);
+    weir_store_free(store);
+    weir_redis_free(redis);
+    return status;
+}
+
 static bool is_leader(void *context) {
     struct weir_evaluator_figures figures;
     weir_evaluator_figures(context, &figures);
@@ -60,6 +74,8 @@ int weir_service_start(struct weir_service *service, struct weir_config *config,
     *service = (struct weir_service){.config = config, .started_us = weir_clock_monotonic_us()};
     pthread_mutex_init(&service->lock, NULL);
     int status = check_redis(config, err);
+    if (status == 0 && rebuild)
+        status = forget_counts(config, err);
     if (status == 0)
         status = weir_evaluator_start(&service->evaluator, config, err);
     if (status == 0)
@@ -141,10 +157,15 @@ void weir_service_reload(struct weir_service *service) {
     weir_log_setup(fresh->log_level, fresh->log_format);
     weir_evaluator_reload(service->evaluator, fresh);
     pthread_mutex_lock(&service->lock);
-    weir_outbox_stop(service->outbox); /* its queues live in Redis */
+    struct weir_outbox *old = service->outbox;
     service->outbox = NULL;
-    if (weir_outbox_start(&service->outbox, fresh, is_leader, service->evaluator, &err) != 0)
+    pthread_mutex_unlock(&service->lock);
+    weir_outbox_stop(old); /* its queues live in Redis; may take a sink's time-out */
+    struct weir_outbox *new = NULL;
+    if (weir_outbox_start(&new, fresh, is_leader, service->evaluator, &err) != 0)
         weir_log(WEIR_LOG_ERROR, "reload", err.text, WEIR_LOG_END);
+    pthread_mutex_lock(&service->lock);
+    service->outbox = new;
     keep_old(service, service->config); /* the workers still read it */
     service->config = fresh;
     pthread_mutex_unlock(&service->lock);

@@ -28,7 +28,7 @@ struct weir_service {
     struct weir_outbox *outbox;
     struct weir_http *http; /* NULL when http.listen is not set */
     struct weir_admin *admin;
-    int64_t started_us;     /* monotonic */
+    int64_t started_us;         /* monotonic */
     _Atomic bool reload_wanted; /* set by POST /-/reload; the main thread does it */
 };
 

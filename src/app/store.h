@@ -31,6 +31,11 @@ int weir_store_new(struct weir_store **store, struct weir_redis *redis, const ch
                    struct weir_err *err);
 void weir_store_free(struct weir_store *store);
 
+/* Names partitions to the evaluator before any of them is counted, so that no total is published
+ * while some are missing. 0 or -WEIR_ERR_UNREACHABLE. */
+int weir_store_register(struct weir_store *store, const char *topic, int32_t first, int32_t len,
+                        struct weir_err *err);
+
 /* Makes the partition ours and fills `partition` (fresh) with its state. -WEIR_ERR_UNREACHABLE:
  * try again. -WEIR_ERR_REFUSED: the fingerprint differs, or the state is damaged. */
 int weir_store_claim(struct weir_store *store, const char *topic, int32_t number,
@@ -62,7 +67,10 @@ int weir_store_committed(struct weir_store *store, struct weir_partition *partit
 /* Bytes sent in commits so far. */
 uint64_t weir_store_bytes(const struct weir_store *store);
 
-/* Forgets a partition's state, for `weir run --rebuild`. */
+/* Forgets all partitions' state and what was published of them, for `weir run --rebuild`. Alerts,
+ * silences and what waits for sinks stay. */
+int weir_store_forget_all(struct weir_store *store, struct weir_err *err);
+/* Forgets one partition's state. */
 int weir_store_forget(struct weir_store *store, const char *topic, int32_t number,
                       struct weir_err *err);
 

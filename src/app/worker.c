@@ -68,8 +68,8 @@ static int take_records(struct weir_worker *w) {
     struct weir_batch *batch = NULL;
     int64_t wait_ms = (w->commit_us - weir_clock_monotonic_us()) / 1000;
     wait_ms = wait_ms < 0 ? 0 : wait_ms > POLL_MS ? POLL_MS : wait_ms;
-    int len = weir_consumer_poll(w->consumer, (int)wait_ms, WEIR_BATCH_MAX, w->records, &batch,
-                                 &w->err);
+    int len =
+        weir_consumer_poll(w->consumer, (int)wait_ms, WEIR_BATCH_MAX, w->records, &batch, &w->err);
     for (int i = 0; i < len; i++)
         decode(w, &w->records[i]);
     while (w->pipe_len > 0)
@@ -122,7 +122,8 @@ static void close_all(struct weir_worker *w) {
     free(w->records);
 }
 
-/* Every topic must be there: a consumer would wait for it without a word. */
+/* Every topic must be there: a consumer would wait for it without a word. The evaluator learns of
+ * all partitions before the first of them is counted. */
 static int check_topics(struct weir_worker *w) {
     for (size_t i = 0; i < w->config->kafka.topics_len; i++) {
         int partitions = weir_consumer_partitions(w->consumer, (int32_t)i, &w->err);
@@ -132,6 +133,10 @@ static int check_topics(struct weir_worker *w) {
             return weir_err_set(&w->err, WEIR_ERR_INPUT,
                                 "the topic %s does not exist; make it, or correct kafka.topics",
                                 w->config->kafka.topics[i]);
+        int status =
+            weir_store_register(w->store, w->config->kafka.topics[i], 0, partitions, &w->err);
+        if (status != 0)
+            return status;
     }
     return 0;
 }

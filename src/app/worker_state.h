@@ -23,13 +23,14 @@ struct weir_owned {
     int32_t topic, number;
     struct weir_partition *state; /* NULL until it is claimed */
     struct weir_claim claim;
-    int64_t retry_us;   /* not claimed: when to try again */
-    int64_t next;       /* the offset that is decoded next; what lies below was counted */
-    bool sent;          /* a commit is under way */
-    bool seen;          /* a record came since the last look */
-    bool idle;          /* none came for idle_timeout, and none waits */
-    int64_t base_ms;    /* for ticks: the watermark ... */
-    int64_t base_us;    /* ... at this monotonic time */
+    int64_t retry_us; /* not claimed: when to try again */
+    int64_t next;     /* the offset that is decoded next; what lies below was counted */
+    int64_t end;      /* the partition's end when it was claimed; the next offset there */
+    bool sent;        /* a commit is under way */
+    bool seen;        /* a record came since the last look */
+    bool idle;        /* none came for idle_timeout, and none waits */
+    int64_t base_ms;  /* for ticks: the watermark ... */
+    int64_t base_us;  /* ... at this monotonic time */
 };
 
 /* A record between decode and apply. */
@@ -79,6 +80,8 @@ void weir_own_revoked(void *context, const struct weir_topic_partition *partitio
 /* Claims what is assigned and not ours yet, and lets the consumer read on there. Negative only on
  * what cannot be mended by waiting. */
 int weir_own_claim(struct weir_worker *worker);
+/* The partition's end as far as it is known without asking. */
+int64_t weir_own_end(const struct weir_worker *worker, const struct weir_owned *owned);
 struct weir_owned *weir_own_find(struct weir_worker *worker, int32_t topic, int32_t number);
 /* Marks who is idle, and moves their watermarks with the clock. */
 void weir_own_tick(struct weir_worker *worker, int64_t now_us);

@@ -1,10 +1,10 @@
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "core/partition_state.h"
 #include "core/records.h"
+#include "weir/number.h"
 
 static int damaged(struct weir_err *err, const char *key) {
     return weir_err_set(err, WEIR_ERR_REFUSED,
@@ -84,20 +84,24 @@ static char *want(struct weir_partition *p, size_t *cap) {
     return p->wanted[p->wanted_len++];
 }
 
-static int want_bucket(struct weir_partition *p, const char *member, size_t *cap) {
-    char *end;
-    errno = 0;
-    long l = strtol(member, &end, 10);
-    if (errno || end == member || *end != ':' || l < 0 || l >= WEIR_LEVELS)
+/* "level:index", as in the touched set and behind "b:" in a key. */
+static int parse_bucket(const char *text, int *level, int64_t *index) {
+    int64_t number;
+    if (weir_number_next(&text, ':', &number) != 0 || number < 0 || number >= WEIR_LEVELS)
         return -1;
-    const char *number = end + 1;
-    long long index = strtoll(number, &end, 10);
-    if (errno || end == number || *end != '\0')
+    *level = (int)number;
+    return weir_number_parse(text, index);
+}
+
+static int want_bucket(struct weir_partition *p, const char *member, size_t *cap) {
+    int l;
+    int64_t index;
+    if (parse_bucket(member, &l, &index) != 0)
         return -1;
     struct weir_stored *stored = weir_level_bucket(&p->window.levels[l], index);
     stored->released = (index + 1) * weir_level_ms[l] <= p->settled_ms;
     if (!stored->released)
-        snprintf(want(p, cap), 40, "b:%ld:%lld", l, index);
+        snprintf(want(p, cap), 40, "b:%d:%lld", l, (long long)index);
     return 0;
 }
 
@@ -143,9 +147,11 @@ static int import_delta(struct weir_partition *p, uint64_t seq, struct weir_read
     return failed;
 }
 
-static int import_bucket(struct weir_partition *p, uint32_t l, int64_t index, const void *bytes,
+static int import_bucket(struct weir_partition *p, const char *name, const void *bytes,
                          size_t len) {
-    if (l >= WEIR_LEVELS || weir_bucket_check(bytes, len) != 0)
+    int l;
+    int64_t index;
+    if (parse_bucket(name, &l, &index) != 0 || weir_bucket_check(bytes, len) != 0)
         return -1;
     struct weir_stored *stored = weir_level_bucket(&p->window.levels[l], index);
     stored->bytes = malloc(len);
@@ -159,18 +165,17 @@ int weir_partition_import(struct weir_partition *p, const char *key, const void 
                           struct weir_err *err) {
     struct weir_reader in;
     weir_reader_init(&in, bytes, len);
-    unsigned number;
-    unsigned long long seq;
-    long long index;
+    int64_t number = 0;
+    bool numbered = key[0] && key[1] == ':' && weir_number_parse(key + 2, &number) == 0;
     int failed = -1;
-    if (sscanf(key, "v:%u", &number) == 1 && number < p->plan->dimensions_len)
+    if (key[0] == 'v' && numbered && number >= 0 && number < p->plan->dimensions_len)
         failed = weir_values_import(&p->values[number], bytes, len);
-    else if (sscanf(key, "s:%u", &number) == 1 && number < WEIR_CHUNKS)
-        failed = import_chunk(p, number, &in);
-    else if (sscanf(key, "d:%llu", &seq) == 1)
-        failed = import_delta(p, seq, &in);
-    else if (sscanf(key, "b:%u:%lld", &number, &index) == 2)
-        failed = import_bucket(p, number, index, bytes, len);
+    else if (key[0] == 's' && numbered && number >= 0 && number < WEIR_CHUNKS)
+        failed = import_chunk(p, (uint32_t)number, &in);
+    else if (key[0] == 'd' && numbered && number > 0)
+        failed = import_delta(p, (uint64_t)number, &in);
+    else if (key[0] == 'b' && key[1] == ':')
+        failed = import_bucket(p, key + 2, bytes, len);
     return failed ? damaged(err, key) : 0;
 }
 

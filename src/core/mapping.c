@@ -156,8 +156,10 @@ uint64_t weir_currency_code(const char *text, size_t len) {
     if (len > WEIR_CODE_MAX)
         return 0;
     for (size_t i = 0; i < len; i++) {
-        char c = text[i] >= 'a' && text[i] <= 'z' ? (char)(text[i] - 0x20) : text[i];
-        code = code << 8 | (uint8_t)c;
+        uint8_t c = (uint8_t)text[i];
+        if (c >= 'a' && c <= 'z')
+            c = (uint8_t)(c - 0x20);
+        code = code << 8 | c;
     }
     return code;
 }

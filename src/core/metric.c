@@ -51,7 +51,7 @@ static const struct weir_counter_info counters[WEIR_C_CUSTOM] = {
 
 #define METRIC(name_, reading_, num_unit_, den_unit_, help_, ...)                                  \
     {                                                                                              \
-        .name = name_, .reading = (reading_), .num_unit = (num_unit_), .den_unit = (den_unit_),  \
+        .name = name_, .reading = (reading_), .num_unit = (num_unit_), .den_unit = (den_unit_),    \
         .help = (help_), __VA_ARGS__                                                               \
     }
 
@@ -104,13 +104,13 @@ const struct weir_metric *weir_metrics_builtin(size_t *len) {
 
 int weir_metric_of_counter(struct weir_metric *metric, const char *name,
                            enum weir_reading reading) {
-    for (uint8_t c = 0; c < WEIR_C_CUSTOM; c++) {
+    for (int c = 0; c < WEIR_C_CUSTOM; c++) {
         if (counters[c].reading != reading || strcmp(counters[c].name, name) != 0)
             continue;
         *metric = (struct weir_metric){.reading = reading,
                                        .num_unit = counters[c].unit,
                                        .den_unit = counters[c].unit,
-                                       .num = {{1, c}},
+                                       .num = {{1, (uint8_t)c}},
                                        .help = counters[c].help};
         snprintf(metric->name, sizeof metric->name, "%s", name);
         return 0;

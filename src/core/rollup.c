@@ -69,8 +69,7 @@ static void *resize(void *array, size_t bytes) {
 
 static uint32_t *name_slot(const struct weir_rollup *r, int dimension, struct weir_str text) {
     uint32_t mask = (1U << r->by_name_bits) - 1;
-    uint32_t at =
-        (uint32_t)XXH3_64bits_withSeed(text.data, text.len, (uint64_t)dimension) & mask;
+    uint32_t at = (uint32_t)XXH3_64bits_withSeed(text.data, text.len, (uint64_t)dimension) & mask;
     for (; r->by_name[at]; at = (at + 1) & mask) {
         const struct segment *known = &r->segments[r->by_name[at]];
         if (known->dimension == dimension && known->len == text.len &&
@@ -383,8 +382,7 @@ static void advance_window(struct weir_rollup *r, struct window *window, int64_t
         add_range(r, window->level, old, t, window->now, window->bins, 1);
         add_range(r, window->level, old - width_ms, t - width_ms, window->now, window->bins, -1);
         add_range(r, window->level, old - width_ms, t - width_ms, window->before, NULL, 1);
-        add_range(r, window->level, old - 2 * width_ms, t - 2 * width_ms, window->before, NULL,
-                  -1);
+        add_range(r, window->level, old - 2 * width_ms, t - 2 * width_ms, window->before, NULL, -1);
     }
     window->as_of_ms = t;
     unite_visitors(r, window);

@@ -51,8 +51,8 @@ struct weir_level {
 
 struct weir_window {
     const struct weir_plan *plan;
-    int64_t watermark_ms; /* the partition's; buckets are deleted by it */
-    uint32_t segments;    /* dense ones */
+    int64_t watermark_ms;      /* the partition's; buckets are deleted by it */
+    uint32_t segments;         /* dense ones */
     struct weir_cells *deltas; /* the first deltas_len are in use, the others keep their memory */
     uint32_t deltas_len, deltas_cap, last;
     struct weir_level levels[WEIR_LEVELS];

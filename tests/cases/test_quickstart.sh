@@ -17,9 +17,9 @@ left_behind() {
     local pid found=
     for pid in /proc/[0-9]*; do
         [ "$pid" = "/proc/$$" ] && continue
-        tr '\0' '\n' <"$pid/environ" 2>/dev/null | grep -qxE "TMPDIR=$folder/tmp(/.*)?" || continue
+        { tr '\0' '\n' <"$pid/environ"; } 2>/dev/null | grep -qxE "TMPDIR=$folder/tmp(/.*)?" || continue
         grep -q '^State:.Z' "$pid/status" 2>/dev/null && continue
-        found+="$(tr '\0' ' ' <"$pid/cmdline" 2>/dev/null); "
+        found+="$({ tr '\0' ' ' <"$pid/cmdline"; } 2>/dev/null); "
     done
     echo "$found"
 }
@@ -44,10 +44,20 @@ check_equal "what stayed in the temporary folder" "$(ls -A "$folder/tmp")" ""
 check_equal "what still runs" "$(left_behind)" ""
 [ $check_failed = 0 ] || tail -n 60 "$folder/out"
 
+# start FILE: one in a group of its own; $leader is its process
+start() {
+    TMPDIR=$folder/tmp setsid "$quickstart" >"$1" 2>&1 &
+    leader=$!
+    if wait_for 60 grep -q 'API http' "$1"; then
+        pass
+    else
+        fail "it does not start"
+        cat "$1"
+    fi
+}
+
 # Ctrl-C in the middle: SIGINT to the whole group, as a terminal sends it.
-TMPDIR=$folder/tmp setsid "$quickstart" >"$folder/interrupted" 2>&1 &
-leader=$!
-check "it starts" wait_for 60 grep -q 'API http' "$folder/interrupted"
+start "$folder/interrupted"
 # setsid forks only when it must, and then the script is its only child
 group=$(ps -o pgid= -p "$leader" | tr -d ' ')
 began=$SECONDS
@@ -58,9 +68,7 @@ check_equal "what stayed in the temporary folder" "$(ls -A "$folder/tmp")" ""
 check_equal "what still runs" "$(left_behind)" ""
 
 # Killed, its Redis and its service follow.
-TMPDIR=$folder/tmp setsid "$quickstart" >"$folder/killed" 2>&1 &
-leader=$!
-check "it starts" wait_for 60 grep -q 'API http' "$folder/killed"
+start "$folder/killed"
 kill -KILL "$leader"
 wait "$leader" 2>/dev/null
 nothing_left() { [ -z "$(left_behind)" ]; }

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "check.h"
+#include "tsan_threads.h"
 #include "weir/clock.h"
 #include "weir/kafka.h"
 #include "weir/redis.h"
@@ -153,6 +154,16 @@ static void test_leader(const struct weir_config *config) {
     char ids[256];
     read_ids(ids, sizeof ids);
     CHECK_TEXT(ids, "a-1");
+}
+
+/* A connection that Redis closed is taken anew. */
+static void test_reconnect(const struct weir_config *config) {
+    struct weir_outbox *outbox = started(config);
+    weir_clock_sleep_ms(700);
+    RUN("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes");
+    add(KEY("hook"), "e-1");
+    CHECK(is_emptied(KEY("hook")));
+    weir_outbox_stop(outbox);
 }
 
 /* In order; a 503 is tried again and holds up those behind it; a 400 and a damaged entry are
@@ -301,8 +312,10 @@ int main(void) {
     test_leader(&config);
     test_answers(&config);
     test_dead(&config);
+    test_reconnect(&config);
     test_kafka(config);
     test_redis_away(config);
+    RUN("DEL", KEY("hook"), KEY("dead"), KEY("kafka"));
     weir_redis_free(redis);
     close(input);
     waitpid(webhook, NULL, 0);
