@@ -14,6 +14,6 @@ int weir_number_next(const char **text, char separator, int64_t *number);
 /* The same for a hexadecimal one without sign. */
 int weir_number_next_hex(const char **text, char separator, uint64_t *number);
 /* The whole text is one decimal number: 0 or -1. */
-int weir_number_parse(const char *text, int64_t *number);
+int weir_number_whole(const char *text, int64_t *number);
 
 #endif

@@ -28,7 +28,7 @@ static int ask(struct weir_evaluator *e, struct weir_reply **reply, struct weir_
 static int64_t number_of(const struct weir_reply *reply, int64_t otherwise) {
     int64_t number = otherwise;
     if (reply->text)
-        weir_number_parse(reply->text, &number); /* leaves it alone when it is none */
+        weir_number_whole(reply->text, &number); /* leaves it alone when it is none */
     return number;
 }
 
@@ -184,7 +184,7 @@ static int take_bucket(struct weir_evaluator *e, struct weir_member *member, con
     int64_t level, index;
     const char *rest = name;
     if (weir_number_next(&rest, ':', &level) != 0 || level < 0 || level >= WEIR_LEVELS ||
-        weir_number_parse(rest, &index) != 0)
+        weir_number_whole(rest, &index) != 0)
         return damaged(err, member, "a bucket's name");
     if (bytes->type != WEIR_REPLY_TEXT)
         return 0; /* it fell out of retention between the two questions */

@@ -36,6 +36,6 @@ int weir_number_next_hex(const char **text, char separator, uint64_t *number) {
     return 0;
 }
 
-int weir_number_parse(const char *text, int64_t *number) {
+int weir_number_whole(const char *text, int64_t *number) {
     return weir_number_next(&text, '\0', number);
 }

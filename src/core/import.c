@@ -90,7 +90,7 @@ static int parse_bucket(const char *text, int *level, int64_t *index) {
     if (weir_number_next(&text, ':', &number) != 0 || number < 0 || number >= WEIR_LEVELS)
         return -1;
     *level = (int)number;
-    return weir_number_parse(text, index);
+    return weir_number_whole(text, index);
 }
 
 static int want_bucket(struct weir_partition *p, const char *member, size_t *cap) {
@@ -166,7 +166,7 @@ int weir_partition_import(struct weir_partition *p, const char *key, const void 
     struct weir_reader in;
     weir_reader_init(&in, bytes, len);
     int64_t number = 0;
-    bool numbered = key[0] && key[1] == ':' && weir_number_parse(key + 2, &number) == 0;
+    bool numbered = key[0] && key[1] == ':' && weir_number_whole(key + 2, &number) == 0;
     int failed = -1;
     if (key[0] == 'v' && numbered && number >= 0 && number < p->plan->dimensions_len)
         failed = weir_values_import(&p->values[number], bytes, len);

@@ -1,0 +1,461 @@
+#!/usr/bin/env python3
+"""Rules over a real broker and Redis: from a drop to the sinks and out again, through kill -9.
+
+Events are made by hand, one slide of 10 s at a time, so each step of a rule is known. They lie in
+the half hour before now.
+"""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from datetime import datetime, timezone
+
+import weirtest as t
+
+SLIDE = 10000
+SECRET = "a secret of the test"
+
+
+def iso(ms):
+    return datetime.fromtimestamp(ms / 1000, timezone.utc).strftime("%Y-%m-%dT%H:%M:%S.") + f"{ms % 1000:03d}Z"
+
+
+class Shop:
+    """A topic of one partition, the config that reads it, and its time."""
+
+    def __init__(self, label, *rules, **parts):
+        parts.setdefault("time", {"out_of_orderness": "0s", "idle_timeout": "10m"})
+        parts.setdefault("alerts", {})
+        parts["alerts"] = {"rules_files": ["rules.yaml"], "suspect_lag": "2h", **parts["alerts"]}
+        self.config = t.Config(t.topic(label, 1), windows=["10s", "1m", "2m"], commit={"interval": "50ms"},
+                               events={"dimensions": {"country": "country"}}, **parts)
+        self.config.rules(*rules)
+        self.now = (int(time.time() * 1000) - 1800000) // SLIDE * SLIDE
+        self.redis = t.Redis()
+        self.number = 0
+        self.weir = None
+
+    def start(self):
+        self.weir = t.Weir(self.config).wait_log("partition claimed")
+        return self.weir
+
+    def session(self, at, country, buys):
+        self.number += 1
+        name = f"s{self.number}"
+        events = [{"type": "page_view", "session": name, "country": country, "time": iso(at)}]
+        if buys:
+            events.append({"type": "purchase", "session": name, "order_id": name, "value": 20,
+                           "time": iso(at + 1)})
+        return [json.dumps(event).encode() for event in events]
+
+    def slide(self, share=0.5, sessions=20, times=1, junk=0, wait=True, **by_country):
+        """Slides with as many sessions, of which a share buys; by country where one is named."""
+        for _ in range(times):
+            lines = []
+            for country, its_share in (by_country or {"DE": share}).items():
+                for n in range(sessions):
+                    lines += self.session(self.now + n * 100, country, n < its_share * sessions)
+            lines += [b"junk"] * junk
+            self.now += SLIDE
+            lines.append(json.dumps({"type": "session_end", "session": "clock", "time": iso(self.now)}).encode())
+            t.produce(self.config.topic, lines, 0)
+            if wait:
+                t.wait_window(self.redis, self.config, "10s", self.now)
+        return self
+
+    def told(self):
+        """The stream: (status, alert) in their order."""
+        alerts = [json.loads(fields["alert"]) for _, fields in self.redis.stream(self.config.key("alerts"))]
+        return [(alert["status"], alert) for alert in alerts]
+
+    def statuses(self):
+        return [status for status, _ in self.told()]
+
+    def firing(self):
+        return [json.loads(text) for text in self.redis.hash(self.config.key("firing")).values()]
+
+
+def rule(name="ConversionDown", **parts):
+    return {"alert": name, "metric": "conversion_rate", "window": "10s", "below": 0.2,
+            "min_sample": 10, **parts}
+
+
+class Webhook:
+    """webhook_server.py of this folder, and what it has got."""
+
+    def __init__(self, script=(), port=0):
+        self.dir = t.folder()
+        self.record = os.path.join(self.dir, "record")
+        with open(os.path.join(self.dir, "script"), "w", encoding="utf-8") as out:
+            out.writelines(json.dumps(line) + "\n" for line in script)
+        server = os.path.join(t.TESTS, "integration", "webhook_server.py")
+        self.process = subprocess.Popen(
+            [sys.executable, server, self.record, "--script", os.path.join(self.dir, "script"),
+             "--secret", SECRET, "--port", str(port)],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        t.at_end(self.end)
+        self.port = int(self.process.stdout.readline().split()[1])
+        self.url = f"http://127.0.0.1:{self.port}/hook"
+
+    def end(self):
+        self.process.stdin.close()
+        self.process.stdout.close()
+        self.process.wait()
+
+    def got(self):
+        try:
+            with open(self.record, encoding="utf-8") as lines:
+                return [json.loads(line) for line in lines]
+        except FileNotFoundError:
+            return []
+
+    def wait(self, count, seconds=15):
+        t.wait_until(seconds, lambda: len(self.got()) >= count, f"{count} webhooks")
+        return self.got()
+
+
+def free_port():
+    with socket.socket() as some:
+        some.bind(("127.0.0.1", 0))
+        return some.getsockname()[1]
+
+
+def life_cycle(checks):
+    """pending, firing, resolved: in Redis, by pub/sub, webhook, Kafka, log; each id once."""
+    hook = Webhook(script=[{"status": 503}])
+    letters = t.topic("alerts", 1)
+    shop = Shop("life", rule(**{"for": "20s"}, keep_firing_for="10s", labels={"severity": "page"},
+                             annotations={"summary": "Conversion {{value}} ({{num}}/{{den}})"}),
+                sinks=[{"type": "webhook", "name": "hook", "url": hook.url, "secret": SECRET},
+                       {"type": "kafka", "topic": letters}, {"type": "log"}])
+    listener = t.Redis()
+    listener.do("SUBSCRIBE", shop.config.key("alerts"))
+    weir = shop.start()
+    shop.slide(0.5, times=3)
+    checks.equal(shop.statuses(), [], "alerts while all is well")
+    shop.slide(0.05)
+    checks.equal(shop.statuses(), ["pending"], "alerts after one bad slide")
+    checks.equal(shop.firing(), [], "firing while it is pending")
+    checks.equal(len(hook.got()), 0, "webhooks while it is pending")
+    shop.slide(0.05, times=2)
+    checks.equal(shop.statuses(), ["pending", "firing"], "alerts after `for`")
+    check_alert(checks, shop)
+    shop.slide(0.05)
+    checks.equal(shop.statuses(), ["pending", "firing"], "alerts while it goes on")
+    checks.equal(len(shop.firing()), 1, "firing while it goes on")
+    shop.slide(0.5)
+    checks.equal(shop.statuses(), ["pending", "firing"], "alerts within keep_firing_for")
+    shop.slide(0.5)
+    checks.equal(shop.statuses(), ["pending", "firing", "resolved"], "alerts at the end")
+    checks.equal(shop.firing(), [], "firing at the end")
+    shop.slide(0.5, times=2)
+    told = [alert for _, alert in shop.told()]
+    checks.equal(len({alert["id"] for alert in told}), 3, "different ids of three alerts")
+    checks.equal(len({alert["fingerprint"] for alert in told}), 1, "fingerprints of one alert")
+    checks.that(told[2]["ends_at"] > told[1]["starts_at"], "it ends after it started")
+    check_listener(checks, listener, told)
+    check_webhook(checks, hook, told[1:])
+    t.wait_until(10, lambda: len(t.consume(letters)) >= 2, "alerts in Kafka")
+    sent = t.consume(letters)
+    checks.equal([json.loads(value) for *_, value in sent], told[1:], "alerts in Kafka")
+    checks.equal([headers.get("idempotency-key") for _, _, headers, *_ in sent],
+                 [alert["id"] for alert in told[1:]], "idempotency keys in Kafka")
+    checks.contains(weir.log(), "area=alert msg=firing", "the log")
+    checks.contains(weir.log(), "area=alert msg=resolved", "the log")
+    checks.equal(weir.metric("weir_sink_sent_total", sink="hook"), 2, "weir_sink_sent_total")
+    checks.that(weir.metric("weir_sink_failures_total", sink="hook") >= 1, "the 503 is counted")
+    code, out, err = t.command("get", "alerts", "--config", shop.config.path)
+    checks.equal(code, 0, f"exit code of get alerts: {err[-300:]}")
+    checks.contains(out, "ConversionDown", "weir get alerts")
+    checks.equal(weir.stop(), 0, "exit code")
+
+
+def check_alert(checks, shop):
+    """As design/interface.md has it."""
+    found = shop.firing()
+    if not checks.equal(len(found), 1, "firing alerts"):
+        return
+    alert = found[0]
+    want = {"status": "firing", "rule": "ConversionDown", "metric": "conversion_rate",
+            "reading": "live", "window": "10s", "segment": {}, "value": 0.05, "num": 1, "den": 20,
+            "threshold": 0.2, "ends_at": None, "labels": {"severity": "page"}, "as_of": iso(shop.now),
+            "starts_at": iso(shop.now - 2 * SLIDE), "data_quality": "good"}
+    for name, value in want.items():
+        checks.equal(alert.get(name), value, f"firing alert: {name}")
+    checks.equal(alert["annotations"], {"summary": "Conversion 5.00 % (1/20)"}, "annotations")
+    low, high = alert["interval"]
+    checks.that(low < 0.05 < high, f"interval {alert['interval']}")
+    checks.that(alert["summary"] and "\n" not in alert["summary"], f"summary {alert['summary']!r}")
+    key = list(shop.redis.hash(shop.config.key("firing")))
+    checks.equal(key, [alert["fingerprint"]], "field of the hash of firing alerts")
+    status, body = shop.weir.http("/api/v1/alerts")
+    checks.equal(status, 200, "/api/v1/alerts")
+    checks.contains(body, alert["fingerprint"], "/api/v1/alerts")
+
+
+def check_listener(checks, listener, told):
+    heard = [json.loads(listener.read()[2]) for _ in told]
+    checks.equal(heard, told, "alerts by pub/sub")
+
+
+def check_webhook(checks, hook, told):
+    got = hook.wait(len(told) + 1)
+    checks.equal(len(got), len(told) + 1, "requests, the one that got 503 twice")
+    keys = [request["headers"].get("idempotency-key") for request in got]
+    checks.equal(keys, [told[0]["id"]] + [alert["id"] for alert in told], "idempotency keys")
+    checks.equal({request.get("signature_ok") for request in got}, {True}, "signatures")
+    for request, alert in zip(got[1:], told):
+        body = json.loads(request["body"])
+        checks.equal(body["version"], "4", "webhook: version")
+        checks.equal(body["status"], alert["status"], "webhook: status")
+        labels = body["alerts"][0]["labels"]
+        checks.equal(labels.get("alertname"), alert["rule"], "webhook: alertname")
+        checks.equal(labels.get("severity"), "page", "webhook: a label of the rule")
+
+
+def survives_kill(checks):
+    """kill -9 while pending and while firing: one message of each, on the old identity."""
+    hook = Webhook()
+    shop = Shop("kill", rule(**{"for": "20s"}),
+                sinks=[{"type": "webhook", "url": hook.url, "secret": SECRET}])
+    shop.start()
+    shop.slide(0.5, times=2).slide(0.05)
+    checks.equal(shop.statuses(), ["pending"], "alerts before the first kill")
+    shop.weir.kill()
+    shop.slide(0.05, wait=False)
+    shop.start()
+    shop.slide(0.05)
+    checks.equal(shop.statuses(), ["pending", "firing"], "alerts after the first kill")
+    hook.wait(1)
+    shop.weir.kill()
+    shop.slide(0.05, wait=False)
+    shop.start()
+    shop.slide(0.05, times=2)
+    checks.equal(shop.statuses(), ["pending", "firing"], "alerts after the second kill")
+    checks.equal(len(shop.firing()), 1, "firing after the second kill")
+    shop.slide(0.5)
+    checks.equal(shop.statuses(), ["pending", "firing", "resolved"], "alerts at the end")
+    shop.weir.kill()
+    shop.start()
+    shop.slide(0.5)
+    checks.equal(shop.statuses(), ["pending", "firing", "resolved"], "alerts after the last kill")
+    told = [alert for _, alert in shop.told()]
+    checks.equal(len({alert["fingerprint"] for alert in told}), 1, "fingerprints")
+    checks.equal({alert["starts_at"] for alert in told}, {told[0]["starts_at"]}, "starts_at")
+    got = hook.wait(2)
+    keys = {request["headers"]["idempotency-key"] for request in got}
+    checks.equal(keys, {told[1]["id"], told[2]["id"]}, "idempotency keys at the webhook")
+    shop.slide(0.05, times=3).slide(0.5)
+    again = [alert for _, alert in shop.told()][3:]
+    checks.equal([a["status"] for a in again], ["pending", "firing", "resolved"], "the next incident")
+    checks.equal({a["id"] for a in again} & {a["id"] for a in told}, set(), "ids of both incidents")
+
+
+def silences(checks):
+    """A silence keeps an alert from the sinks, not from the stream."""
+    hook = Webhook()
+    shop = Shop("silence", rule(), rule("Other", below=0.1),
+                sinks=[{"type": "webhook", "url": hook.url, "secret": SECRET}])
+    shop.start()
+    shop.slide(0.5, times=2)
+    code, out, err = t.command("silence", "add", "alertname=ConversionDown", "--for", "1h",
+                               "--comment", "a test", "--config", shop.config.path)
+    checks.equal(code, 0, f"exit code of silence add: {err[-300:]}")
+    shop.slide(0.15)
+    checks.equal(shop.statuses(), ["firing"], "alerts in the stream")
+    checks.that(shop.told()[0][1].get("silenced_by"), "the alert names its silence")
+    shop.slide(0.05)
+    got = hook.wait(1)
+    time.sleep(1)
+    names = [json.loads(request["body"])["alerts"][0]["labels"]["alertname"] for request in hook.got()]
+    checks.equal(names, ["Other"], f"alerts at the webhook of {len(got)}")
+    shop.slide(0.5)
+    hook.wait(2)
+    code, listed, _ = t.command("silence", "list", "--config", shop.config.path)
+    checks.contains(listed, "a test", "silence list")
+    code, _, err = t.command("silence", "expire", out.split()[0], "--config", shop.config.path)
+    checks.equal(code, 0, f"exit code of silence expire: {err[-300:]}")
+    shop.slide(0.15)
+    request = hook.wait(3)[2]
+    labels = json.loads(request["body"])["alerts"][0]["labels"]
+    checks.equal(labels["alertname"], "ConversionDown", "the alert after the silence")
+
+
+def reload(checks):
+    """SIGHUP and /-/reload take rules; a mistake changes nothing; a rule that is gone resolves."""
+    shop = Shop("reload", rule("First"))
+    weir = shop.start()
+    shop.slide(0.5, times=2).slide(0.15)
+    checks.equal(len(shop.firing()), 1, "firing before the reload")
+    shop.config.rules(rule("First"), rule("Second", below=0.3))
+    weir.signal(signal.SIGHUP)
+    weir.wait_log("are taken over")
+    shop.slide(0.15)
+    checks.equal(sorted(a["rule"] for a in shop.firing()), ["First", "Second"], "firing after SIGHUP")
+    shop.config.write("rules.yaml", "groups: [{name: test, rules: [{alert: Third, metrik: x}]}]")
+    weir.signal(signal.SIGHUP)
+    weir.wait_log("nothing was changed")
+    checks.contains(weir.log(), "metrik", "the log on a mistake")
+    shop.slide(0.15)
+    checks.equal(len(shop.firing()), 2, "firing after a mistake")
+    shop.config.rules(rule("Second", below=0.3))
+    status, _ = weir.http("/-/reload", method="POST")
+    checks.equal(status, 202, "POST /-/reload")
+    weir.wait_log("are taken over", times=2)
+    shop.slide(0.15)
+    checks.equal([a["rule"] for a in shop.firing()], ["Second"], "firing without the first rule")
+    first = [status for status, alert in shop.told() if alert["rule"] == "First"]
+    checks.equal(first, ["firing", "resolved"], "what was told of the rule that is gone")
+    checks.equal(weir.stop(), 0, "exit code")
+
+
+def conditions(checks):
+    """min_sample, drops_by, rises_by, by: each fires where it should and nowhere else."""
+    shop = Shop("conditions",
+                rule("Small", min_sample=1000),
+                rule("Drop", below=None, drops_by="50%", against="previous_window", min_sample=10),
+                rule("ByCountry", by=["country"], below=0.3, **{"for": "10s"}),
+                rule("Minute", window="1m", below=0.2),
+                {"alert": "Few", "metric": "sessions", "window": "10s", "below": 30},
+                {"alert": "Settled", "metric": "bounce_rate", "reading": "settled", "window": "2m",
+                 "above": 0.01, "min_sample": 5})
+    # what is not a condition of a rule must not be named there
+    tree = json.loads(open(os.path.join(shop.config.dir, "rules.yaml"), encoding="utf-8").read())
+    for one in tree["groups"][0]["rules"]:
+        for name in [name for name, value in one.items() if value is None]:
+            del one[name]
+    shop.config.write("rules.yaml", json.dumps(tree))
+    shop.start()
+    shop.slide(DE=0.6, FR=0.6, times=4)
+    checks.equal(shop.statuses(), [], "alerts while all is well")
+    shop.slide(DE=0.6, FR=0.1, times=2)
+    told = [(a["rule"], a["status"], a["segment"]) for _, a in shop.told()]
+    checks.equal(told, [("ByCountry", "pending", {"country": "FR"}),
+                        ("ByCountry", "firing", {"country": "FR"})], "alerts of one country")
+    shop.slide(DE=0.6, FR=0.6)
+    shop.slide(DE=0.25, FR=0.25)
+    told = [(a["rule"], a["status"]) for _, a in shop.told()][2:]
+    checks.equal(sorted(told), [("ByCountry", "pending"), ("ByCountry", "pending"),
+                                ("ByCountry", "resolved"), ("Drop", "firing")], "alerts of a drop")
+    drop = [a for _, a in shop.told() if a["rule"] == "Drop"][0]
+    checks.contains(drop["summary"], "down by more than 50 %", "summary of the drop")
+    shop.slide(DE=0.6, FR=0.6)
+    shop.slide(DE=0.6, sessions=20)
+    told = [(a["rule"], a["status"]) for _, a in shop.told()]
+    checks.that(("Few", "firing") in told, f"a counter below its number fires: {told}")
+    checks.that(all(name not in ("Small", "Minute", "Settled") for name, _ in told),
+                f"rules with too small a sample or a cold window are silent: {told}")
+
+
+def alertmanager(checks):
+    """A real Alertmanager shows it, and no longer once it is over."""
+    port, home = free_port(), t.folder()
+    with open(os.path.join(home, "config.yml"), "w", encoding="utf-8") as out:
+        out.write("route: {receiver: nobody}\nreceivers: [{name: nobody}]\n")
+    with open(os.path.join(home, "log"), "wb") as log:
+        manager = subprocess.Popen(
+            ["prometheus-alertmanager", f"--config.file={home}/config.yml",
+             f"--storage.path={home}/data", f"--web.listen-address=127.0.0.1:{port}",
+             "--cluster.listen-address="], stdout=log, stderr=log)
+    t.at_end(lambda: (manager.terminate(), manager.wait()))
+
+    def shown():
+        try:
+            url = f"http://127.0.0.1:{port}/api/v2/alerts"
+            with urllib.request.urlopen(url, timeout=5) as answer:
+                return json.loads(answer.read())
+        except OSError:
+            return None
+
+    t.wait_until(20, lambda: shown() is not None, "Alertmanager answers")
+    shop = Shop("manager", rule(labels={"severity": "page"}, by=["country"]),
+                sinks=[{"type": "alertmanager", "url": f"http://127.0.0.1:{port}"}])
+    shop.start()
+    shop.slide(0.5, times=2).slide(0.05)
+    found = t.wait_until(15, shown, "the alert in Alertmanager")
+    checks.equal(len(found), 1, "alerts in Alertmanager")
+    labels = found[0]["labels"]
+    want = {"alertname": "ConversionDown", "severity": "page", "country": "DE"}
+    checks.equal({name: labels.get(name) for name in want}, want, "labels in Alertmanager")
+    checks.equal(found[0]["status"]["state"], "active", "state in Alertmanager")
+    checks.that(found[0]["annotations"].get("summary"), "a summary in Alertmanager")
+    shop.slide(0.5)
+    t.wait_until(15, lambda: shown() == [], "the alert has left Alertmanager")
+    checks.equal(shop.statuses(), ["firing", "resolved"], "alerts in the stream")
+
+
+def dead_sink(checks):
+    """Nobody listens: counting goes on, and the alert arrives when somebody does."""
+    port = free_port()
+    shop = Shop("dead", rule(),
+                sinks=[{"type": "webhook", "name": "dead", "url": f"http://127.0.0.1:{port}/",
+                        "secret": SECRET}])
+    weir = shop.start()
+    shop.slide(0.5, times=2).slide(0.05)
+    begun = time.monotonic()
+    shop.slide(0.05, times=3)
+    checks.that(time.monotonic() - begun < 10, "a dead sink does not delay counting")
+    checks.equal(weir.metric("weir_sink_waiting", sink="dead"), 1, "weir_sink_waiting")
+    status, body = weir.http("/-/ready")
+    checks.equal(status, 200, f"/-/ready with a dead sink: {body}")
+    weir.kill()
+    shop.start()
+    hook = Webhook(port=port)
+    got = hook.wait(1, 20)
+    checks.equal(got[0]["headers"]["idempotency-key"], shop.told()[0][1]["id"], "what arrives late")
+    t.wait_until(10, lambda: shop.weir.metric("weir_sink_waiting", sink="dead") == 0, "the queue is empty")
+
+
+def suspect(checks):
+    """A producer that stalls, and a jump in dead letters: suspect, not firing."""
+    hook = Webhook()
+    sinks = [{"type": "webhook", "url": hook.url, "secret": SECRET}]
+    shop = Shop("junk", rule(), sinks=sinks)
+    shop.start()
+    shop.slide(0.5, sessions=30, times=8)
+    shop.slide(0.05, sessions=30, junk=60)
+    told = shop.told()
+    checks.equal([status for status, _ in told], ["suspect"], "alerts when dead letters jump")
+    checks.contains(told[0][1]["data_quality"] if told else "", "dead letters", "why it is suspect")
+    checks.equal(shop.firing(), [], "firing when dead letters jump")
+
+    few = {"alert": "NoSessions", "metric": "sessions", "window": "10s", "below": 1}
+    stalled = Shop("stall", few, sinks=sinks, time={"out_of_orderness": "0s", "idle_timeout": "2s"})
+    stalled.start()
+    stalled.slide(0.5, times=3)
+    t.wait_until(30, lambda: stalled.statuses(), "an alert of a stalled producer")
+    checks.equal(stalled.statuses(), ["suspect"], "alerts when the producer stalls")
+    checks.contains(stalled.told()[0][1]["data_quality"], "no data", "why it is suspect")
+    checks.equal(stalled.firing(), [], "firing when the producer stalls")
+    time.sleep(1)
+    checks.equal(hook.got(), [], "webhooks of suspect data")
+
+
+def catching_up(checks):
+    """A backlog from before the start is not alerted on: it is behind the clock."""
+    shop = Shop("backlog", rule(), alerts={"suspect_lag": "60s"})
+    shop.slide(0.5, times=3, wait=False).slide(0.05, times=6, wait=False)
+    shop.start()
+    t.wait_window(shop.redis, shop.config, "10s", shop.now)
+    checks.that("firing" not in shop.statuses(), f"a backlog does not fire: {shop.statuses()}")
+
+
+def main():
+    t.need_services("kcat")
+    checks = t.Checks("alerts")
+    parts = [life_cycle, survives_kill, silences, reload, conditions, dead_sink, suspect, catching_up]
+    if t.shutil.which("prometheus-alertmanager"):
+        parts.append(alertmanager)
+    else:
+        checks.skip("there is no prometheus-alertmanager: apt-get install prometheus-alertmanager")
+    checks.run(*parts)
+    checks.finish()
+
+
+if __name__ == "__main__":
+    main()
