@@ -4,8 +4,10 @@
 #include "app/worker_state.h"
 #include "weir/clock.h"
 #include "weir/log.h"
+#include "weir/memory.h"
 
 #define RETRY_US 500000
+#define PARTITION_BYTES ((int64_t)8 << 20) /* an empty one with its buffers */
 
 static const char *topic_of(const struct weir_worker *w, const struct weir_owned *owned) {
     return w->config->kafka.topics[owned->topic];
@@ -127,6 +129,20 @@ static void start_clock(struct weir_worker *w, struct weir_owned *owned, int64_t
     owned->base_ms = quiet ? watermark_ms - quiet_ms : watermark_ms;
     owned->base_us = weir_clock_monotonic_us() - (quiet ? quiet_ms * 1000 : 0);
     owned->seen = owned->idle = false;
+}
+
+/* Before the first of many: better a sentence at the start than a kill in the night. */
+static int check_memory(struct weir_worker *w) {
+    int64_t unclaimed = 0, available = weir_memory_available();
+    for (size_t i = 0; i < w->owned_len; i++)
+        unclaimed += w->owned[i]->state == NULL;
+    if (unclaimed * PARTITION_BYTES <= available)
+        return 0;
+    return weir_err_set(&w->err, WEIR_ERR_REFUSED,
+                        "%lld partitions need at least %lld MiB and %lld MiB are left here; run "
+                        "more processes on other machines, or raise the memory limit",
+                        (long long)unclaimed, (long long)(unclaimed * PARTITION_BYTES >> 20),
+                        (long long)(available >> 20));
 }
 
 static int claim(struct weir_worker *w, struct weir_owned *owned) {
