@@ -146,7 +146,9 @@ static int check_memory(struct weir_worker *w) {
 }
 
 static int claim(struct weir_worker *w, struct weir_owned *owned) {
-    int status = 0;
+    int status = check_memory(w);
+    if (status != 0)
+        return status;
     struct weir_partition *state = weir_partition_new(&w->config->plan);
     if (!state)
         return weir_err_set(&w->err, WEIR_ERR_REFUSED,
@@ -154,9 +156,8 @@ static int claim(struct weir_worker *w, struct weir_owned *owned) {
                             "processes) or lower sessions.max_open",
                             owned->number, topic_of(w, owned));
     struct weir_partition_status found = {0};
-    if (status == 0)
-        status = weir_store_claim(w->store, topic_of(w, owned), owned->number,
-                                  w->config->plan.fingerprint, state, &owned->claim, &w->err);
+    status = weir_store_claim(w->store, topic_of(w, owned), owned->number,
+                              w->config->plan.fingerprint, state, &owned->claim, &w->err);
     if (status == 0) {
         weir_partition_status(state, &found);
         if (owned->claim.found)

@@ -436,19 +436,10 @@ def suspect(checks):
     checks.equal(hook.got(), [], "webhooks of suspect data")
 
 
-def catching_up(checks):
-    """A backlog from before the start is not alerted on: it is behind the clock."""
-    shop = Shop("backlog", rule(), alerts={"suspect_lag": "60s"})
-    shop.slide(0.5, times=3, wait=False).slide(0.05, times=6, wait=False)
-    shop.start()
-    t.wait_window(shop.redis, shop.config, "10s", shop.now)
-    checks.that("firing" not in shop.statuses(), f"a backlog does not fire: {shop.statuses()}")
-
-
 def main():
     t.need_services("kcat")
     checks = t.Checks("alerts")
-    parts = [life_cycle, survives_kill, silences, reload, conditions, dead_sink, suspect, catching_up]
+    parts = [life_cycle, survives_kill, silences, reload, conditions, dead_sink, suspect]
     if t.shutil.which("prometheus-alertmanager"):
         parts.append(alertmanager)
     else:

@@ -4,20 +4,32 @@
 import json
 import os
 import random
-import signal
-import subprocess
-import threading
 import time
 from datetime import datetime, timedelta, timezone
 from decimal import Decimal
 
 import weirtest as t
+from weirstream import (
+    GENERATED,
+    PARTITIONS,
+    SLOW_TICKS,
+    Feeder,
+    buckets,
+    closers_at,
+    feed_closers,
+    finish_and_compare,
+    ms_of,
+    same_buckets,
+    same_figures,
+    stream_config,
+    traffic,
+    undisturbed,
+    wait_for_slide,
+)
 
-PARTITIONS = 4
 DATA = os.path.join(t.SHARED, "data")
 # a visitor's cart and later purchase may lie in two partitions, but replay has only one
 ACROSS_PARTITIONS = ("recovered_carts", "recovery_rate")
-SLOW_TICKS = {"idle_timeout": "10m", "allowed_lateness": "400d"}
 
 
 def has_data(checks, *files):
@@ -26,15 +38,6 @@ def has_data(checks, *files):
             checks.skip(f"the real data are not there: {file}")
             return False
     return True
-
-
-def ms_of(moment):
-    return int(moment.timestamp()) * 1000
-
-
-def wait_for_slide(redis, config, window, close_ms, slide_ms):
-    """The window as of the closing events, less out_of_orderness."""
-    return t.wait_window(redis, config, window, (close_ms - 5000) // slide_ms * slide_ms)
 
 
 def check_segments(checks, redis, config, window, summary, dimension):
@@ -169,7 +172,6 @@ def totals_otto(checks):
 
 
 DIMENSIONS = {name: name for name in ("device", "country", "channel", "category")}
-GENERATED = ("--start", "2026-01-05T09:00:00Z")
 
 
 def generated(checks, config, events, seed):
@@ -185,11 +187,6 @@ def generated(checks, config, events, seed):
         last = max(json.loads(line)["time"] for line in lines)
     end = datetime.fromisoformat(last.replace("Z", "+00:00")) + timedelta(hours=2)
     return path, end
-
-
-def closers_at(end):
-    return [json.dumps({"type": "session_end", "time": end.isoformat(), "session": f"closer-{p}"}).encode()
-            for p in range(PARTITIONS)]
 
 
 def totals_generated(checks):
@@ -208,12 +205,6 @@ def totals_generated(checks):
         check_segments(checks, redis, config, "24h", summary, dimension)
     checks.equal(weir.metric("weir_records_total"), total, "weir_records_total")
     check_published(checks, redis, config, weir)
-
-
-def feed_closers(config, closers):
-    for partition, closer in enumerate(closers):
-        t.produce(config.topic, [closer], partition)
-    return closers
 
 
 def check_published(checks, redis, config, weir):
@@ -246,84 +237,6 @@ def check_published(checks, redis, config, weir):
 # ---- restarts ----
 
 
-def buckets(redis, config):
-    """The bytes of every bucket, by partition and place."""
-    prefix = f"weir:{{{config.group}.{config.topic}."
-    return {key.decode().replace(prefix, ""): value
-            for key, value in redis.dump(f"{prefix}*}}:b:*").items()}
-
-
-def undisturbed(checks, config, total, close_ms):
-    """Another group over the same topic: the buckets and the total of one run in peace."""
-    redis = t.Redis()
-    tree = {name: part for name, part in config.tree.items() if name not in ("kafka", "redis")}
-    calm = t.Config(config.topic, **tree)
-    weir = t.Weir(calm)
-    t.wait_counted(redis, calm, PARTITIONS, total, watch=weir)
-    found = wait_for_slide(redis, calm, "24h", close_ms, 60000)
-    checks.equal(weir.stop(), 0, "exit code of the undisturbed run")
-    return found, buckets(redis, calm)
-
-
-def same_figures(checks, got, want, what):
-    left = {name for name in set(got) | set(want) if name not in ("computed_at", "as_of")}
-    wrong = [f"{n}: {got.get(n)} instead of {want.get(n)}" for n in sorted(left) if got.get(n) != want.get(n)]
-    checks.equal(wrong, [], f"{what}: figures that differ")
-
-
-def same_buckets(checks, got, want, what):
-    checks.that(len(want) > 0, f"{what}: there are buckets")
-    wrong = [key for key in sorted(set(got) | set(want)) if got.get(key) != want.get(key)]
-    checks.equal(wrong, [], f"{what}: buckets that differ")
-
-
-class Feeder:
-    """Produces a file line by line at a steady rate while the test goes on."""
-
-    def __init__(self, config, path, seconds):
-        with open(path, "rb") as lines:
-            records = [line.rstrip(b"\n") for line in lines]
-        self.total = len(records)
-        self.kcat = subprocess.Popen(
-            ["kcat", "-P", "-q", "-b", os.environ["KAFKA_BROKERS"], "-t", config.topic, "-K", "\t",
-             "-X", "linger.ms=20"], stdin=subprocess.PIPE)
-        t.at_end(lambda: (self.kcat.kill(), self.kcat.wait()))
-        self.thread = threading.Thread(target=self.work, args=(records, seconds), daemon=True)
-        self.thread.start()
-
-    def work(self, records, seconds):
-        steps = int(seconds * 20)
-        begun = time.monotonic()
-        for step in range(steps):
-            part = records[self.total * step // steps : self.total * (step + 1) // steps]
-            lines = [json.loads(line)["session"].encode() + b"\t" + line for line in part]
-            try:
-                self.kcat.stdin.write(b"".join(line + b"\n" for line in lines))
-                self.kcat.stdin.flush()
-            except OSError:
-                return
-            time.sleep(max(0, begun + (step + 1) / 20 - time.monotonic()))
-        self.kcat.stdin.close()
-
-    def finish(self):
-        self.thread.join(120)
-        if self.kcat.wait(60) != 0:
-            raise t.Failure("kcat failed")
-
-
-def stream_config(label, **parts):
-    return t.Config(t.topic(label, PARTITIONS), time=SLOW_TICKS, windows=["1m", "1h", "24h"],
-                    events={"dimensions": {"country": "country", "device": "device"}},
-                    commit={"interval": "50ms"}, http={"listen": "off"}, **parts)
-
-
-def traffic(checks, config, events):
-    path = os.path.join(config.dir, "input.jsonl")
-    code, _, err = t.command("generate", "--events", events, *GENERATED, "--to", path)
-    checks.equal(code, 0, f"exit code of generate: {err[-300:]}")
-    return path, datetime(2026, 1, 5, 20, tzinfo=timezone.utc)
-
-
 def restart_by_sigterm(checks):
     """SIGTERM in the middle of a backlog, three times."""
     config = stream_config("sigterm")
@@ -340,17 +253,6 @@ def restart_by_sigterm(checks):
     feed_closers(config, closers_at(end))
     checks.that(middle >= 2, f"only {middle} of 3 ends came in the middle")
     finish_and_compare(checks, config, feeder.total + PARTITIONS, ms_of(end), "SIGTERM")
-
-
-def finish_and_compare(checks, config, total, close_ms, what, weir=None):
-    redis = t.Redis()
-    weir = weir or t.Weir(config)
-    t.wait_counted(redis, config, PARTITIONS, total, watch=weir)
-    found = wait_for_slide(redis, config, "24h", close_ms, 60000)
-    got = buckets(redis, config)
-    want_found, want = undisturbed(checks, config, total, close_ms)
-    same_figures(checks, found, want_found, what)
-    same_buckets(checks, got, want, what)
 
 
 def restart_by_kill(checks):

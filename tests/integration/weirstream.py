@@ -1,0 +1,124 @@
+"""A stream that something happens to, and the same stream in peace: every counter must agree."""
+
+import json
+import os
+import subprocess
+import threading
+import time
+from datetime import datetime, timezone
+
+import weirtest as t
+
+PARTITIONS = 4
+# no tick by the clock, and nothing is late however old the data are
+SLOW_TICKS = {"idle_timeout": "10m", "allowed_lateness": "400d"}
+GENERATED = ("--start", "2026-01-05T09:00:00Z")
+
+
+def ms_of(moment):
+    return int(moment.timestamp()) * 1000
+
+
+def wait_for_slide(redis, config, window, close_ms, slide_ms):
+    """The window as of the closing events, less out_of_orderness."""
+    return t.wait_window(redis, config, window, (close_ms - 5000) // slide_ms * slide_ms)
+
+
+def closers_at(end):
+    return [json.dumps({"type": "session_end", "time": end.isoformat(), "session": f"closer-{p}"}).encode()
+            for p in range(PARTITIONS)]
+
+
+def feed_closers(config, closers):
+    for partition, closer in enumerate(closers):
+        t.produce(config.topic, [closer], partition)
+    return closers
+
+
+def buckets(redis, config):
+    """The bytes of every bucket, by partition and place."""
+    prefix = f"weir:{{{config.group}.{config.topic}."
+    return {key.decode().replace(prefix, ""): value
+            for key, value in redis.dump(f"{prefix}*}}:b:*").items()}
+
+
+def undisturbed(checks, config, total, close_ms):
+    """Another group over the same topic: the buckets and the total of one run in peace."""
+    redis = t.Redis()
+    tree = {name: part for name, part in config.tree.items() if name not in ("kafka", "redis")}
+    calm = t.Config(config.topic, **tree)
+    weir = t.Weir(calm)
+    t.wait_counted(redis, calm, PARTITIONS, total, watch=weir)
+    found = wait_for_slide(redis, calm, "24h", close_ms, 60000)
+    checks.equal(weir.stop(), 0, "exit code of the undisturbed run")
+    return found, buckets(redis, calm)
+
+
+def same_figures(checks, got, want, what):
+    left = {name for name in set(got) | set(want) if name not in ("computed_at", "as_of")}
+    wrong = [f"{n}: {got.get(n)} instead of {want.get(n)}" for n in sorted(left) if got.get(n) != want.get(n)]
+    checks.equal(wrong, [], f"{what}: figures that differ")
+
+
+def same_buckets(checks, got, want, what):
+    checks.that(len(want) > 0, f"{what}: there are buckets")
+    wrong = [key for key in sorted(set(got) | set(want)) if got.get(key) != want.get(key)]
+    checks.equal(wrong, [], f"{what}: buckets that differ")
+
+
+class Feeder:
+    """Produces a file line by line at a steady rate while the test goes on."""
+
+    def __init__(self, config, path, seconds):
+        with open(path, "rb") as lines:
+            records = [line.rstrip(b"\n") for line in lines]
+        self.total = len(records)
+        self.kcat = subprocess.Popen(
+            ["kcat", "-P", "-q", "-b", os.environ["KAFKA_BROKERS"], "-t", config.topic, "-K", "\t",
+             "-X", "linger.ms=20"], stdin=subprocess.PIPE)
+        t.at_end(lambda: (self.kcat.kill(), self.kcat.wait()))
+        self.thread = threading.Thread(target=self.work, args=(records, seconds), daemon=True)
+        self.thread.start()
+
+    def work(self, records, seconds):
+        steps = int(seconds * 20)
+        begun = time.monotonic()
+        for step in range(steps):
+            part = records[self.total * step // steps : self.total * (step + 1) // steps]
+            lines = [json.loads(line)["session"].encode() + b"\t" + line for line in part]
+            try:
+                self.kcat.stdin.write(b"".join(line + b"\n" for line in lines))
+                self.kcat.stdin.flush()
+            except OSError:
+                return
+            time.sleep(max(0, begun + (step + 1) / 20 - time.monotonic()))
+        self.kcat.stdin.close()
+
+    def finish(self):
+        self.thread.join(120)
+        if self.kcat.wait(60) != 0:
+            raise t.Failure("kcat failed")
+
+
+def stream_config(label, **parts):
+    return t.Config(t.topic(label, PARTITIONS), time=SLOW_TICKS, windows=["1m", "1h", "24h"],
+                    events={"dimensions": {"country": "country", "device": "device"}},
+                    commit={"interval": "50ms"}, http={"listen": "off"}, **parts)
+
+
+def traffic(checks, config, events):
+    path = os.path.join(config.dir, "input.jsonl")
+    code, _, err = t.command("generate", "--events", events, *GENERATED, "--to", path)
+    checks.equal(code, 0, f"exit code of generate: {err[-300:]}")
+    return path, datetime(2026, 1, 5, 20, tzinfo=timezone.utc)
+
+
+def finish_and_compare(checks, config, total, close_ms, what, weir=None):
+    redis = t.Redis()
+    weir = weir or t.Weir(config)
+    t.wait_counted(redis, config, PARTITIONS, total, watch=weir)
+    found = wait_for_slide(redis, config, "24h", close_ms, 60000)
+    got = buckets(redis, config)
+    want_found, want = undisturbed(checks, config, total, close_ms)
+    same_figures(checks, found, want_found, what)
+    same_buckets(checks, got, want, what)
