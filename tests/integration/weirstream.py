@@ -31,7 +31,7 @@ def closers_at(end):
 
 def feed_closers(config, closers):
     for partition, closer in enumerate(closers):
-        t.produce(config.topic, [closer], partition)
+        t.produce(config.topic, [closer], partition, config.brokers)
     return closers
 
 
@@ -46,7 +46,7 @@ def undisturbed(checks, config, total, close_ms):
     """Another group over the same topic: the buckets and the total of one run in peace."""
     redis = t.Redis()
     tree = {name: part for name, part in config.tree.items() if name not in ("kafka", "redis")}
-    calm = t.Config(config.topic, **tree)
+    calm = t.Config(config.topic, brokers=config.brokers, **tree)
     weir = t.Weir(calm)
     t.wait_counted(redis, calm, PARTITIONS, total, watch=weir)
     found = wait_for_slide(redis, calm, "24h", close_ms, 60000)
@@ -74,7 +74,7 @@ class Feeder:
             records = [line.rstrip(b"\n") for line in lines]
         self.total = len(records)
         self.kcat = subprocess.Popen(
-            ["kcat", "-P", "-q", "-b", os.environ["KAFKA_BROKERS"], "-t", config.topic, "-K", "\t",
+            ["kcat", "-P", "-q", "-b", config.brokers, "-t", config.topic, "-K", "\t",
              "-X", "linger.ms=20"], stdin=subprocess.PIPE)
         t.at_end(lambda: (self.kcat.kill(), self.kcat.wait()))
         self.thread = threading.Thread(target=self.work, args=(records, seconds), daemon=True)
@@ -101,9 +101,10 @@ class Feeder:
 
 
 def stream_config(label, **parts):
-    return t.Config(t.topic(label, PARTITIONS), time=SLOW_TICKS, windows=["1m", "1h", "24h"],
-                    events={"dimensions": {"country": "country", "device": "device"}},
-                    commit={"interval": "50ms"}, http={"listen": "off"}, **parts)
+    parts.setdefault("http", {"listen": "off"})
+    return t.Config(t.topic(label, PARTITIONS, parts.get("brokers")), time=SLOW_TICKS,
+                    windows=["1m", "1h", "24h"], commit={"interval": "50ms"},
+                    events={"dimensions": {"country": "country", "device": "device"}}, **parts)
 
 
 def traffic(checks, config, events):
@@ -114,7 +115,7 @@ def traffic(checks, config, events):
 
 
 def finish_and_compare(checks, config, total, close_ms, what, weir=None):
-    redis = t.Redis()
+    redis = t.Redis(config.redis)
     weir = weir or t.Weir(config)
     t.wait_counted(redis, config, PARTITIONS, total, watch=weir)
     found = wait_for_slide(redis, config, "24h", close_ms, 60000)

@@ -348,16 +348,18 @@ class Config:
     def __init__(self, topic_name, group=None, brokers=None, redis=None, **parts):
         self.group = group or f"g-{SUFFIX}-{random.randrange(1 << 24):x}"
         self.topic = topic_name
+        self.brokers = brokers or os.environ["KAFKA_BROKERS"]
+        self.redis = redis or os.environ["REDIS_URL"]
         self.dir = folder()
         self.path = os.path.join(self.dir, "weir.yaml")
         self.tree = {
             "kafka": {
-                "brokers": (brokers or os.environ["KAFKA_BROKERS"]).split(","),
+                "brokers": self.brokers.split(","),
                 "topics": [topic_name],
                 "group": self.group,
                 "rdkafka": dict(FAST_GROUP),
             },
-            "redis": {"url": redis or os.environ["REDIS_URL"]},
+            "redis": {"url": self.redis},
             "http": {"listen": "127.0.0.1:0"},
             "commit": {"interval": "100ms"},
         }

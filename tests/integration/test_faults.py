@@ -1,0 +1,226 @@
+#!/usr/bin/env python3
+"""Redis, Kafka and weir itself stop, die and come back: what is counted stays what one undisturbed
+run counts, bucket for bucket, and meanwhile /-/ready says why it is not."""
+
+import json
+import os
+import random
+import shutil
+import signal
+import time
+
+import weirtest as t
+from weirstream import (
+    PARTITIONS,
+    Feeder,
+    closers_at,
+    feed_closers,
+    finish_and_compare,
+    ms_of,
+    stream_config,
+    traffic,
+)
+
+HTTP = {"listen": "127.0.0.1:0"}
+
+
+def not_ready(checks, weir, part, seconds, what):
+    """/-/ready answers 503 and names the reason."""
+
+    def said():
+        status, body = weir.http("/-/ready", timeout=20)
+        return body if status == 503 else None
+
+    body = t.wait_until(seconds, said, f"/-/ready is 503 ({what})")
+    checks.contains(body, part, f"/-/ready ({what})")
+    reasons = json.loads(body).get("reasons")
+    checks.that(reasons, f"/-/ready gives reasons ({what}): {body}")
+    checks.equal(weir.http("/-/healthy")[0], 200, f"/-/healthy ({what})")
+
+
+def ready(weir, seconds, what):
+    t.wait_until(seconds, lambda: weir.http("/-/ready")[0] == 200, f"/-/ready is 200 {what}: {weir.tail()}")
+
+
+def redis_away(checks):
+    """Redis frozen for 3 s, then killed and started again on its append-only file."""
+    private = t.Service("redis")
+    config = stream_config("redis", redis=private.env["REDIS_URL"], http=HTTP)
+    path, end = traffic(checks, config, 100000)
+    weir = t.Weir(config).wait_log("partition claimed", times=PARTITIONS)
+    ready(weir, 10, "before")
+    feeder = Feeder(config, path, 14)
+    time.sleep(1)
+    private.signal(signal.SIGSTOP)
+    begun = time.monotonic()
+    not_ready(checks, weir, "Redis", 10, "Redis is frozen")
+    time.sleep(max(0, 3 - (time.monotonic() - begun)))
+    private.signal(signal.SIGCONT)
+    ready(weir, 15, "after the freeze")
+    private.kill()
+    not_ready(checks, weir, "Redis", 10, "Redis is dead")
+    checks.that(weir.alive(), "weir outlives Redis")
+    time.sleep(1)
+    private.resume()
+    ready(weir, 20, "after the crash")
+    feeder.finish()
+    feed_closers(config, closers_at(end))
+    finish_and_compare(checks, config, feeder.total + PARTITIONS, ms_of(end), "Redis away", weir)
+    checks.equal(weir.stop(), 0, "exit code")
+
+
+def redis_rolled_back(checks):
+    """Redis comes back without its last seconds, as after a fail-over to a lagging replica."""
+    private = t.Service("redis")
+    config = stream_config("rollback", redis=private.env["REDIS_URL"], http=HTTP)
+    path, end = traffic(checks, config, 100000)
+    redis = t.Redis(config.redis)
+    weir = t.Weir(config).wait_log("partition claimed", times=PARTITIONS)
+    feeder = Feeder(config, path, 8)
+    time.sleep(2)
+    kept, files = os.path.join(private.dir, "kept"), os.path.join(private.dir, "appendonlydir")
+    shutil.copytree(files, kept)
+    then = sum(t.offsets(redis, config, PARTITIONS))
+    time.sleep(2)
+    lost = sum(t.offsets(redis, config, PARTITIONS)) - then
+    checks.that(then > 0 and lost > 0, f"writes that Redis will lose: {lost} after {then}")
+    private.kill()
+    shutil.rmtree(files)
+    os.rename(kept, files)
+    private.resume()
+    weir.wait_log("Redis lost writes", 20)
+    feeder.finish()
+    feed_closers(config, closers_at(end))
+    finish_and_compare(checks, config, feeder.total + PARTITIONS, ms_of(end), "a rollback", weir)
+    checks.that(weir.metric("weir_rollbacks_total") >= 1, "weir_rollbacks_total")
+    checks.equal(weir.stop(), 0, "exit code")
+
+
+def redis_full(checks):
+    """Redis takes no writes for want of memory, then it does again."""
+    private = t.Service("redis")
+    config = stream_config("full", redis=private.env["REDIS_URL"], http=HTTP)
+    path, end = traffic(checks, config, 60000)
+    redis = t.Redis(config.redis)
+    weir = t.Weir(config).wait_log("partition claimed", times=PARTITIONS)
+    feeder = Feeder(config, path, 5)
+    time.sleep(1)
+    redis.do("CONFIG", "SET", "maxmemory", "1mb")
+    not_ready(checks, weir, "Redis", 15, "Redis is full")
+    weir.wait_log("maxmemory")
+    redis.do("CONFIG", "SET", "maxmemory", "0")
+    ready(weir, 15, "with memory again")
+    feeder.finish()
+    feed_closers(config, closers_at(end))
+    finish_and_compare(checks, config, feeder.total + PARTITIONS, ms_of(end), "a full Redis", weir)
+
+
+def kafka_away(checks):
+    """The broker is killed in the middle of the stream and started again."""
+    private = t.Service("kafka")
+    config = stream_config("kafka", brokers=private.env["KAFKA_BROKERS"], http=HTTP)
+    path, end = traffic(checks, config, 60000)
+    weir = t.Weir(config).wait_log("partition claimed", times=PARTITIONS)
+    ready(weir, 10, "before")
+    feeder = Feeder(config, path, 4)
+    time.sleep(2)
+    private.kill()
+    not_ready(checks, weir, "Kafka", 15, "Kafka is dead")
+    checks.that(weir.alive(), "weir outlives Kafka")
+    private.resume()
+    ready(weir, 30, "with Kafka again")
+    feeder.finish()
+    feed_closers(config, closers_at(end))
+    redis = t.Redis()
+    # kcat sends again what was not confirmed, so the topic may hold some records twice
+    total = sum(ends(config))
+    checks.that(total >= feeder.total + PARTITIONS, f"records in the topic: {total}")
+    t.wait_counted(redis, config, PARTITIONS, total, watch=weir)
+    finish_and_compare(checks, config, total, ms_of(end), "Kafka away", weir)
+    checks.equal(weir.stop(), 0, "exit code")
+
+
+def ends(config):
+    """The next offset of every partition."""
+    last = {p: -1 for p in range(PARTITIONS)}
+    for partition, offset, *_ in t.consume(config.topic, config.brokers):
+        last[partition] = max(last[partition], offset)
+    return [offset + 1 for offset in last.values()]
+
+
+def frozen(checks):
+    """SIGSTOP past the session time-out, another takes over, SIGCONT: the first writes nothing."""
+    config = stream_config("frozen", http=HTTP)
+    path, end = traffic(checks, config, 100000)
+    redis = t.Redis()
+    first = t.Weir(config).wait_log("partition claimed", times=PARTITIONS)
+    feeder = Feeder(config, path, 14)
+    time.sleep(random.uniform(1.0, 2.0))
+    first.signal(signal.SIGSTOP)
+    second = t.Weir(config).wait_log("partition claimed", 30, times=PARTITIONS)
+    second.wait_log("holds the lease", 15)
+    time.sleep(0.5)
+    epochs = [int(redis.do("HGET", config.tag(p, "meta"), "epoch")) for p in range(PARTITIONS)]
+    checks.that(min(epochs) >= 2, f"the second has claimed all: epochs {epochs}")
+    first.signal(signal.SIGCONT)
+    t.wait_until(20, lambda: "fenced" in first.log() or "partitions lost" in first.log(),
+                 f"the first learns that it is not the owner: {first.tail()}")
+    checks.that(first.alive() and second.alive(), "both live on")
+    feeder.finish()
+    feed_closers(config, closers_at(end))
+    finish_and_compare(checks, config, feeder.total + PARTITIONS, ms_of(end), "a frozen process", second)
+    leaders = t.wait_until(15, lambda: [int(w.metric("weir_evaluator_leader")) for w in (first, second)],
+                           "leaders")
+    checks.equal(sum(leaders), 1, "processes that hold the lease")
+    series = [number for number, _ in redis.stream(config.key("series:1m"))]
+    checks.equal(len(series), len(set(series)), "ids in the series")
+    checks.equal(first.stop(), 0, "exit code of the first")
+    checks.equal(second.stop(), 0, "exit code of the second")
+
+
+def members_come_and_go(checks):
+    """A second and a third process join and leave by turns, by SIGTERM and by kill -9."""
+    config = stream_config("members")
+    path, end = traffic(checks, config, 100000)
+    steady = t.Weir(config).wait_log("partition claimed", times=PARTITIONS)
+    feeder = Feeder(config, path, 18)
+    for turn in range(4):
+        other = t.Weir(config).wait_log("partition claimed", 30)
+        time.sleep(random.uniform(0.2, 1.0))
+        if turn % 2:
+            other.kill()
+        else:
+            checks.equal(other.stop(), 0, "exit code of the one that leaves")
+    feeder.finish()
+    feed_closers(config, closers_at(end))
+    checks.that(steady.alive(), f"the one that stays lives: {steady.tail()}")
+    finish_and_compare(checks, config, feeder.total + PARTITIONS, ms_of(end), "members", steady)
+
+
+def flushed(checks):
+    """FLUSHALL under a running weir: it says so and ends, instead of counting from the middle."""
+    private = t.Service("redis")
+    config = stream_config("flushed", redis=private.env["REDIS_URL"])
+    path, _ = traffic(checks, config, 60000)
+    redis = t.Redis(config.redis)
+    weir = t.Weir(config).wait_log("partition claimed", times=PARTITIONS)
+    feeder = Feeder(config, path, 4)
+    time.sleep(1.5)
+    redis.do("FLUSHALL")
+    checks.equal(weir.wait_exit(20), 4, "exit code after FLUSHALL")
+    checks.contains(weir.log(), "Redis holds no state", "what weir says after FLUSHALL")
+    checks.contains(weir.log(), "--rebuild", "what weir says after FLUSHALL")
+    feeder.finish()
+    again = t.Weir(config)
+    checks.equal(again.wait_exit(20), 4, f"exit code of the next start: {again.tail()}")
+
+
+def main():
+    t.need_services("kcat", "java")
+    checks = t.Checks("faults")
+    checks.run(redis_away, redis_rolled_back, redis_full, kafka_away, frozen, members_come_and_go, flushed)
+    checks.finish()
+
+
+if __name__ == "__main__":
+    main()
