@@ -388,24 +388,33 @@ static void advance_window(struct weir_rollup *r, struct window *window, int64_t
     unite_visitors(r, window);
 }
 
+static void forget_sketches(struct weir_rollup *r, int l, int64_t oldest) {
+    uint32_t gone = 0;
+    while (gone < r->sketches_len[l] && r->sketches[l][gone]->index < oldest)
+        free(r->sketches[l][gone++]);
+    if (gone == 0)
+        return;
+    r->sketches_len[l] -= gone;
+    memmove(r->sketches[l], r->sketches[l] + gone, r->sketches_len[l] * sizeof(struct sketch *));
+}
+
+static void forget_buckets(struct level *level, int64_t oldest) {
+    uint32_t gone = position_of(level, oldest);
+    if (gone == 0)
+        return;
+    for (uint32_t at = 0; at < gone; at++)
+        free(level->buckets[at].bytes);
+    level->len -= gone;
+    memmove(level->buckets, level->buckets + gone, level->len * sizeof *level->buckets);
+}
+
 static void forget_old(struct weir_rollup *r, int64_t watermark_ms) {
     for (int l = 0; l < WEIR_LEVELS; l++) {
         int64_t oldest = (watermark_ms - weir_level_retention_ms(r->plan, l)) / weir_level_ms[l];
         oldest -= 1; /* the slide's end may lie one bucket behind the watermark */
-        uint32_t gone = 0;
-        while (gone < r->sketches_len[l] && r->sketches[l][gone]->index < oldest)
-            free(r->sketches[l][gone++]);
-        r->sketches_len[l] -= gone;
-        memmove(r->sketches[l], r->sketches[l] + gone,
-                r->sketches_len[l] * sizeof(struct sketch *));
-        for (uint32_t i = 0; i < r->partitions_len; i++) {
-            struct level *level = &r->partitions[i].levels[l];
-            uint32_t old = position_of(level, oldest);
-            for (uint32_t at = 0; at < old; at++)
-                free(level->buckets[at].bytes);
-            level->len -= old;
-            memmove(level->buckets, level->buckets + old, level->len * sizeof *level->buckets);
-        }
+        forget_sketches(r, l, oldest);
+        for (uint32_t i = 0; i < r->partitions_len; i++)
+            forget_buckets(&r->partitions[i].levels[l], oldest);
     }
 }
 
