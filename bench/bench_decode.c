@@ -3,9 +3,11 @@
  *
  *     bench_decode [preset FILE]     an event of weir's own with 8 fields and 4 dimensions, then
  *                                    the records of the file (one a line)
+ *     bench_decode --once            20,000 events of weir's own, for bench/guard
  *
  * CPU time, the best of several rounds: a shared machine only ever adds to it.
  */
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,6 +17,7 @@
 
 #define ROUNDS 9
 #define EVENTS 200000
+#define EVENTS_ONCE 20000
 #define COPIES 64
 
 static double now_ns(void) {
@@ -29,7 +32,7 @@ struct records {
 };
 
 static void measure(const char *what, const struct weir_mapping_options *options,
-                    const struct records *records) {
+                    const struct records *records, int rounds, size_t at_least) {
     struct weir_mapping *mapping;
     struct weir_err err = {0};
     if (weir_mapping_new(&mapping, options, &err) != 0) {
@@ -39,9 +42,9 @@ static void measure(const char *what, const struct weir_mapping_options *options
     struct weir_decoder *decoder = weir_decoder_new(mapping);
     struct weir_decoded out;
     double best_ns = 1e18;
-    size_t events = 0, bad = 0, bytes = 0, count = EVENTS / records->len * records->len;
+    size_t events = 0, bad = 0, bytes = 0, count = at_least / records->len * records->len;
     count = count ? count : records->len;
-    for (int round = 0; decoder && round < ROUNDS; round++) {
+    for (int round = 0; decoder && round < rounds; round++) {
         events = bad = bytes = 0;
         double start_ns = now_ns();
         for (size_t i = 0, at = 0; i < count; i++, at = at + 1 == records->len ? 0 : at + 1) {
@@ -110,7 +113,9 @@ int main(int argc, char **argv) {
         .preset = "weir", .dimensions = dimensions, .dimensions_len = 4, .currency_to = "EUR"};
     struct records records = {0};
     own_event(&records);
-    measure("weir, 8 fields and 4 dimensions", &options, &records);
+    bool once = argc == 2 && strcmp(argv[1], "--once") == 0;
+    measure("weir, 8 fields and 4 dimensions", &options, &records, once ? 1 : ROUNDS,
+            once ? EVENTS_ONCE : EVENTS);
     clear(&records);
     if (argc != 3)
         return 0;
@@ -127,7 +132,7 @@ int main(int argc, char **argv) {
     free(line);
     options = (struct weir_mapping_options){.preset = argv[1]};
     if (records.len > 0)
-        measure(argv[1], &options, &records);
+        measure(argv[1], &options, &records, ROUNDS, EVENTS);
     clear(&records);
     return 0;
 }

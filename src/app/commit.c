@@ -61,6 +61,8 @@ static int read_all(struct weir_worker *w) {
 }
 
 static void show_offsets(struct weir_worker *w) {
+    if (!w->figures.kafka_up)
+        return; /* librdkafka logs every one that fails */
     struct weir_topic_partition offsets[256];
     size_t len = 0;
     for (size_t i = 0; i < w->owned_len && len < 256; i++)

@@ -45,7 +45,8 @@ int weir_demo_service_start(struct weir_demo_service *service,
 /* Gives it the rules for the generated shop, by SIGHUP. Not from the start: in the first minute of
  * a stream the sessions that were there before look new, and no rate is what it will be. */
 int weir_demo_service_arm(const struct weir_demo_service *service, struct weir_err *err);
-/* Waits for /-/ready for at most timeout_ms; false when it did not come. */
+/* Waits until it is ready and owns partitions, for at most timeout_ms; false when that did not come
+ * or the process ended. */
 bool weir_demo_service_ready(const struct weir_demo_service *service, int64_t timeout_ms);
 /* True while the process lives; its exit code into `code` when it does not. */
 bool weir_demo_service_alive(struct weir_demo_service *service, int *code);

@@ -87,7 +87,8 @@ static int step(struct weir_evaluator *e, int64_t watermark_ms, struct weir_err 
     e->as_of_ms = watermark_ms;
     if (!find_moved(e, moved))
         return 0;
-    weir_quality_check(e, watermark_ms, weir_clock_wall_ms());
+    e->wall_ms = weir_clock_wall_ms();
+    weir_quality_check(e, watermark_ms, e->wall_ms);
     weir_publish_begin(e);
     status = weir_publish_windows(e, moved, err);
     if (status == 0)

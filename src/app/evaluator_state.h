@@ -65,6 +65,7 @@ struct weir_evaluator {
     size_t members_len;
     int64_t members_us;                 /* when the set of partitions was last read */
     int64_t as_of_ms;                   /* watermark of the last step */
+    int64_t wall_ms;                    /* when it was made: one time for all that it publishes */
     int64_t shown_ms[WEIR_WINDOWS_MAX]; /* as_of of what is published, per window */
     uint64_t number;                    /* of the last publication */
     struct weir_words words;

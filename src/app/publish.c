@@ -5,7 +5,6 @@
 
 #include "app/evaluator_state.h"
 #include "app/names.h"
-#include "weir/clock.h"
 
 /* One window's segments of one dimension, the largest first. */
 struct ranked {
@@ -96,7 +95,7 @@ static void put_head(struct weir_evaluator *e, uint32_t window) {
     weir_words_put(&e->words, "as_of");
     weir_words_put(&e->words, "%lld", (long long)weir_rollup_as_of(e->rollup, window));
     weir_words_put(&e->words, "computed_at");
-    weir_words_put(&e->words, "%lld", (long long)weir_clock_wall_ms());
+    weir_words_put(&e->words, "%lld", (long long)e->wall_ms);
     weir_words_put(&e->words, "partitions");
     weir_words_put(&e->words, "%zu", partitions);
 }

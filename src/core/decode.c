@@ -14,17 +14,20 @@ struct weir_decoder *weir_decoder_new(const struct weir_mapping *mapping) {
     decoder->scratch_max = (size_t)mapping->key_max * 6; /* \u00xx each */
     decoder->texts.max = (size_t)WEIR_EVENTS_PER_RECORD_MAX * WEIR_EVENT_TEXTS_MAX;
     decoder->text = calloc(1, mapping->record_max + WEIR_INDEX_PADDING + mapping->key_max);
-    decoder->after = calloc(2 * (size_t)mapping->nodes_len, sizeof(*decoder->after));
+    decoder->nodes = malloc(mapping->nodes_len * sizeof(*decoder->nodes));
     decoder->scratch = malloc(decoder->scratch_max);
     decoder->texts.bytes = malloc(decoder->texts.max);
     decoder->events = calloc(WEIR_EVENTS_PER_RECORD_MAX, sizeof(*decoder->events));
     decoder->index = weir_index_new(mapping->record_max);
     decoder->embedded = mapping->lists_len > 0 ? weir_index_new(mapping->record_max) : NULL;
-    if (!decoder->text || !decoder->after || !decoder->scratch || !decoder->texts.bytes ||
+    if (!decoder->text || !decoder->nodes || !decoder->scratch || !decoder->texts.bytes ||
         !decoder->events || !decoder->index || (mapping->lists_len > 0 && !decoder->embedded)) {
         weir_decoder_free(decoder);
         return NULL;
     }
+    memcpy(decoder->nodes, mapping->nodes, mapping->nodes_len * sizeof(*decoder->nodes));
+    for (uint32_t i = 0; i < mapping->nodes_len; i++)
+        decoder->nodes[i].after = decoder->nodes[i].first = &decoder->nodes[0];
     return decoder;
 }
 
@@ -37,7 +40,7 @@ void weir_decoder_free(struct weir_decoder *decoder) {
     free(decoder->events);
     free(decoder->texts.bytes);
     free(decoder->scratch);
-    free(decoder->after);
+    free(decoder->nodes);
     free(decoder->text);
     free(decoder);
 }
@@ -84,18 +87,22 @@ static struct weir_scalar *first_of(const struct weir_candidates *candidates,
     return NULL;
 }
 
-/* In the event, else in the record around it. 0, or -1 when it is not JSON. */
-static inline int pick(const struct weir_candidates *candidates, struct weir_capture *event,
-                       struct weir_capture *around, const struct weir_scalar **picked) {
-    struct weir_scalar *scalar = NULL;
-    if (event->filled[candidates->slots[0]])
-        scalar = &event->slots[candidates->slots[0]];
-    else if (candidates->len > 1)
-        scalar = first_of(candidates, event);
-    if (!scalar && around && candidates->outer)
-        scalar = first_of(candidates, around);
-    *picked = scalar;
-    return scalar && scalar->kind == WEIR_SCALAR_ESCAPED ? weir_scalar_unescape(scalar) : 0;
+/* In the event, else in the record around it. */
+static inline struct weir_scalar *pick(const struct weir_candidates *candidates,
+                                       struct weir_capture *event, struct weir_capture *around) {
+    if (event->filled[candidates->slots[0]]) /* the common case */
+        return &event->slots[candidates->slots[0]];
+    struct weir_scalar *scalar = candidates->len > 1 ? first_of(candidates, event) : NULL;
+    return !scalar && around && candidates->outer ? first_of(candidates, around) : scalar;
+}
+
+/* 0, or -1: one of them is not JSON. */
+static __attribute__((noinline)) int unescape(struct weir_scalar *const *scalars, uint32_t len) {
+    for (uint32_t i = 0; i < len; i++)
+        if (scalars[i] && scalars[i]->kind == WEIR_SCALAR_ESCAPED &&
+            weir_scalar_unescape(scalars[i]) != 0)
+            return -1;
+    return 0;
 }
 
 /* 0, or -1 with the walk failed. */
@@ -103,12 +110,13 @@ static int add_event(struct weir_decoder *decoder, struct weir_walk *walk,
                      struct weir_capture *capture, struct weir_capture *around) {
     const struct weir_mapping *mapping = decoder->mapping;
     struct weir_picked picked;
-    int rc = 0;
-    for (int field = 0; rc == 0 && field < WEIR_FIELDS_ALL; field++)
-        rc = pick(&mapping->fields[field], capture, around, &picked.fields[field]);
-    for (uint32_t i = 0; rc == 0 && i < mapping->dimensions_len; i++)
-        rc = pick(&mapping->dimensions[i], capture, around, &picked.dimensions[i]);
-    if (rc != 0) {
+    for (int field = 0; field < WEIR_FIELDS_ALL; field++)
+        picked.fields[field] = pick(&mapping->fields[field], capture, around);
+    for (uint32_t i = 0; i < mapping->dimensions_len; i++)
+        picked.dimensions[i] = pick(&mapping->dimensions[i], capture, around);
+    bool escapes = walk->escapes || around; /* what is around may be another text */
+    if (escapes && (unescape(picked.fields, WEIR_FIELDS_ALL) != 0 ||
+                    unescape(picked.dimensions, mapping->dimensions_len) != 0)) {
         weir_walk_fail(walk, WEIR_BAD_JSON);
         return -1;
     }
@@ -125,9 +133,8 @@ static uint32_t take_event(struct weir_decoder *decoder, struct weir_walk *walk,
     struct weir_capture *capture = &decoder->inner;
     weir_capture_clear(decoder->mapping, capture);
     walk->capture = capture;
-    token = weir_walk_byte(walk, token) == '{'
-                ? weir_walk_object(walk, &decoder->mapping->nodes[0], token, depth)
-                : weir_walk_skip(walk, token, depth);
+    token = weir_walk_byte(walk, token) == '{' ? weir_walk_object(walk, walk->nodes, token, depth)
+                                               : weir_walk_skip(walk, token, depth);
     if (token == 0 || add_event(decoder, walk, capture, around) != 0)
         return 0;
     return token;
@@ -161,12 +168,11 @@ static uint32_t each(struct weir_decoder *decoder, struct weir_walk *walk, uint3
 static enum weir_reason take_text(struct weir_decoder *decoder, struct weir_index *index,
                                   char *text, size_t len, struct weir_capture *around,
                                   take_element *take) {
-    struct weir_walk walk = {.mapping = decoder->mapping,
+    struct weir_walk walk = {.nodes = decoder->nodes,
                              .text = text,
                              .escapes = memchr(text, '\\', len) != NULL,
                              .scratch = decoder->scratch,
-                             .scratch_max = decoder->scratch_max,
-                             .after = decoder->after};
+                             .scratch_max = decoder->scratch_max};
     if (weir_index_run(index, text, len, &walk.places, &walk.places_len) != 0)
         return WEIR_BAD_JSON;
     if (walk.places_len == 0)
@@ -228,7 +234,7 @@ static uint32_t take_record(struct weir_decoder *decoder, struct weir_walk *walk
         return take_event(decoder, walk, token, depth, around);
     weir_capture_clear(mapping, outer);
     walk->capture = outer;
-    uint32_t next = weir_walk_object(walk, &mapping->nodes[0], token, depth);
+    uint32_t next = weir_walk_object(walk, walk->nodes, token, depth);
     if (next == 0)
         return 0;
     for (uint32_t i = 0; i < mapping->lists_len; i++) {

@@ -67,7 +67,7 @@ static enum weir_reason join_client(const struct weir_scalar *from, struct weir_
 static enum weir_reason build_ids(const struct weir_mapping *mapping,
                                   const struct weir_picked *picked, struct weir_texts *texts,
                                   struct weir_event *event) {
-    const struct weir_scalar *const *fields = picked->fields;
+    struct weir_scalar *const *fields = picked->fields;
     if (!fields[WEIR_FIELD_SESSION] && !fields[WEIR_FIELD_VISITOR] &&
         event->type < WEIR_CUSTOM_TYPE_FIRST)
         return WEIR_NO_SESSION;
@@ -115,6 +115,13 @@ static int rate_of(const struct weir_mapping *mapping, const struct weir_scalar 
     return -1;
 }
 
+/* As llround, without a call: at most 1e15, the rest after the point is exact. */
+static int64_t micros_of(double amount) {
+    double micros = amount * WEIR_MICROS;
+    int64_t whole = (int64_t)micros;
+    return whole + (micros - (double)whole >= 0.5 ? 1 : 0);
+}
+
 static enum weir_reason build_value(const struct weir_mapping *mapping,
                                     const struct weir_scalar *from,
                                     const struct weir_scalar *currency, int64_t *value_micros) {
@@ -131,7 +138,7 @@ static enum weir_reason build_value(const struct weir_mapping *mapping,
     amount *= rate;
     if (!(amount <= WEIR_VALUE_MAX))
         return WEIR_BAD_VALUE;
-    *value_micros = llround(amount * WEIR_MICROS);
+    *value_micros = micros_of(amount);
     return WEIR_OK;
 }
 
@@ -142,7 +149,7 @@ static enum weir_reason build_quantity(const struct weir_scalar *from, int64_t *
         return WEIR_OK;
     if (amount_of(from, &amount) != 0 || amount > WEIR_QUANTITY_MAX)
         return WEIR_BAD_QUANTITY;
-    *quantity_micros = llround(amount * WEIR_MICROS);
+    *quantity_micros = micros_of(amount);
     return WEIR_OK;
 }
 
@@ -160,7 +167,7 @@ static struct weir_str build_dimension(const struct weir_scalar *from, struct we
 
 void weir_event_build(const struct weir_mapping *mapping, const struct weir_picked *picked,
                       struct weir_texts *texts, struct weir_event *event) {
-    const struct weir_scalar *const *fields = picked->fields;
+    struct weir_scalar *const *fields = picked->fields;
     enum weir_reason reason = build_type(mapping, fields[WEIR_FIELD_TYPE], &event->type);
     if (reason == WEIR_OK)
         reason = build_time(fields[WEIR_FIELD_TIME], &event->time_ms);

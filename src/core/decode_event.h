@@ -31,8 +31,8 @@ struct weir_scalar {
 
 /* By field and by dimension; NULL where the record has none. */
 struct weir_picked {
-    const struct weir_scalar *fields[WEIR_FIELDS_ALL];
-    const struct weir_scalar *dimensions[WEIR_DIMENSIONS_MAX];
+    struct weir_scalar *fields[WEIR_FIELDS_ALL];
+    struct weir_scalar *dimensions[WEIR_DIMENSIONS_MAX];
 };
 
 /* Texts that no record holds: a joined session id, a real number's. */

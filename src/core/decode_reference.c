@@ -152,16 +152,15 @@ static enum weir_reason find_all(struct weir_decoder *decoder, json_t *object,
     return twice ? WEIR_DUPLICATE_KEY : WEIR_OK;
 }
 
-static const struct weir_scalar *first_of(const struct weir_candidates *candidates,
-                                          const struct found *event, const struct found *around) {
+static struct weir_scalar *first_of(const struct weir_candidates *candidates, struct found *event,
+                                    struct found *around) {
     for (int i = 0; i < candidates->len; i++)
         if (event->slots[candidates->slots[i]].kind != WEIR_SCALAR_NONE)
             return &event->slots[candidates->slots[i]];
     return around && candidates->outer ? first_of(candidates, around, NULL) : NULL;
 }
 
-static void add_event(struct weir_decoder *decoder, const struct found *found,
-                      const struct found *around) {
+static void add_event(struct weir_decoder *decoder, struct found *found, struct found *around) {
     struct weir_picked picked;
     for (int field = 0; field < WEIR_FIELDS_ALL; field++)
         picked.fields[field] = first_of(&decoder->mapping->fields[field], found, around);
@@ -173,7 +172,7 @@ static void add_event(struct weir_decoder *decoder, const struct found *found,
 }
 
 static enum weir_reason take_events(struct weir_decoder *decoder, json_t *list,
-                                    const struct found *around) {
+                                    struct found *around) {
     struct found found;
     if (!json_is_array(list)) {
         enum weir_reason reason = find_all(decoder, list, &found);

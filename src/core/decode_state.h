@@ -17,7 +17,7 @@ struct weir_decoder {
     char *text; /* the record's copy: record_max, WEIR_INDEX_PADDING and the longest key */
     char *scratch;
     size_t scratch_max;
-    uint16_t *after; /* by node, in its parent; then by node, at the start of its object */
+    struct weir_node *nodes;             /* a copy of the mapping's, for the guesses in it */
     struct weir_index *index, *embedded; /* of the record; of a text of JSON within it */
     struct weir_capture outer, inner;    /* the record around the events; one event */
 

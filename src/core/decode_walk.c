@@ -4,7 +4,9 @@
 
 #include "core/decode_text.h"
 
-enum token_class { NOT_JSON, SCALAR, OPEN, CLOSE, BETWEEN };
+/* In the low bits 64 and the step in depth, so that skipping is one addition a token. */
+#define STEP_BITS 0x7f
+enum token_class { NOT_JSON = 0, SCALAR = 64, OPEN = 65, CLOSE = 63, BETWEEN = 128 + 64 };
 
 static const uint8_t classes[256] = {
     ['"'] = SCALAR, ['-'] = SCALAR,  ['0'] = SCALAR, ['1'] = SCALAR, ['2'] = SCALAR, ['3'] = SCALAR,
@@ -28,18 +30,14 @@ uint32_t weir_walk_skip(struct weir_walk *walk, uint32_t token, uint32_t depth) 
         return token + 1;
     if (classes[(uint8_t)text[places[token]]] != OPEN)
         return weir_walk_fail(walk, WEIR_BAD_JSON);
-    for (uint32_t open = 0;;) {
-        uint8_t class = classes[(uint8_t)text[places[token++]]];
-        if (class == OPEN) {
-            if (++open + depth > WEIR_DEPTH_MAX)
-                return weir_walk_fail(walk, WEIR_TOO_DEEP);
-        } else if (class == CLOSE) {
-            if (--open == 0)
-                return token;
-        } else if (class == NOT_JSON) {
-            return weir_walk_fail(walk, WEIR_BAD_JSON); /* the end of the text, among others */
-        }
-    }
+    uint32_t open = 0, max = WEIR_DEPTH_MAX - depth;
+    do { /* until the last bracket, one too deep, or no token, which takes 64 away */
+        uint32_t class = classes[(uint8_t)text[places[token++]]];
+        open += (class & STEP_BITS) - 64;
+    } while (open - 1 < max);
+    if (open == 0)
+        return token;
+    return weir_walk_fail(walk, open > WEIR_DEPTH_MAX + 1 ? WEIR_BAD_JSON : WEIR_TOO_DEEP);
 }
 
 /* Most values are scalars. */
@@ -108,11 +106,17 @@ static int fill_word(struct weir_walk *walk, int slot, uint32_t token) {
 }
 
 /* An empty string counts as absent too. */
-static inline void fill_string(struct weir_walk *walk, int slot, uint32_t token) {
-    struct weir_scalar *scalar = &walk->capture->slots[slot];
-    scalar->data = weir_walk_string(walk, token, &scalar->len);
-    scalar->kind = walk->escapes ? WEIR_SCALAR_ESCAPED : WEIR_SCALAR_STRING;
-    walk->capture->filled[slot] = scalar->len > 0;
+static inline void put_string(struct weir_capture *capture, int slot, char *data, uint32_t len,
+                              enum weir_scalar_kind kind) {
+    struct weir_scalar *scalar = &capture->slots[slot];
+    scalar->data = data;
+    scalar->len = len;
+    scalar->kind = kind;
+    capture->filled[slot] = len > 0;
+}
+
+static inline enum weir_scalar_kind string_kind(const struct weir_walk *walk) {
+    return walk->escapes ? WEIR_SCALAR_ESCAPED : WEIR_SCALAR_STRING;
 }
 
 /* A string token's value in the set, its escapes taken out. -1: none; -2: failed, it is not JSON.
@@ -156,52 +160,55 @@ static uint32_t next_token(struct weir_walk *walk, uint32_t token, char close, b
     return token + 1;
 }
 
-static uint32_t take_value(struct weir_walk *walk, const struct weir_node *node, uint32_t token,
+static uint32_t take_value(struct weir_walk *walk, struct weir_node *node, uint32_t token,
                            uint32_t depth);
 
-/* The node of the key at `token`, or -1 or -2 as above. Producers write their keys in one order, so
- * what came after the last mapped key before is tried first, without a search. */
-static inline int32_t next_child(struct weir_walk *walk, const struct weir_node *node,
-                                 const struct weir_node *nodes, uint16_t *after, uint32_t token) {
-    const char *key = walk->text + walk->places[token];
-    uint16_t guess = *after;
-    if (*key == '"' && weir_key_is(&nodes[guess].key, key + 1) &&
-        weir_walk_byte(walk, token + 1) == ':')
-        return guess;
+/* The node of the key at `token`, or the root: not mapped; NULL: failed. */
+static __attribute__((noinline)) struct weir_node *search_child(struct weir_walk *walk,
+                                                                const struct weir_node *node,
+                                                                struct weir_node **guess,
+                                                                uint32_t token) {
     int32_t child = find_key(walk, &node->keys, token);
     if (child > 0)
-        *after = (uint16_t)child;
-    return child;
+        *guess = &walk->nodes[child];
+    return child == -2 ? NULL : &walk->nodes[child > 0 ? child : 0];
 }
 
-uint32_t weir_walk_object(struct weir_walk *walk, const struct weir_node *node, uint32_t token,
+/* Producers write their keys in one order and without white space: what came after the last mapped
+ * key before is tried first, without a search. Then its colon is the next token. */
+uint32_t weir_walk_object(struct weir_walk *walk, struct weir_node *node, uint32_t token,
                           uint32_t depth) {
-    const struct weir_node *const nodes = walk->mapping->nodes;
-    const char *const text = walk->text;
+    struct weir_node *const root = walk->nodes;
+    char *const text = walk->text; /* copies: a write through a char may change what walk holds */
     const uint32_t *const places = walk->places;
-    uint16_t *after = &walk->after[walk->mapping->nodes_len + (uint32_t)(node - nodes)];
+    struct weir_capture *const capture = walk->capture;
+    const enum weir_scalar_kind kind = string_kind(walk);
+    struct weir_node **guess = &node->first;
     uint64_t seen = 0;
     if (depth >= WEIR_DEPTH_MAX)
         return weir_walk_fail(walk, WEIR_TOO_DEEP);
     if (text[places[++token]] == '}')
         return token + 1;
     for (;;) {
-        int32_t child = next_child(walk, node, nodes, after, token);
+        struct weir_node *next = *guess;
+        if (!weir_quoted_is(&next->key, text + places[token]))
+            next = search_child(walk, node, guess, token);
+        if (!next)
+            return 0;
         token += 2;
-        if (child > 0) {
-            const struct weir_node *next = &nodes[child];
+        if (next == root) {
+            token = skip(walk, token, depth + 1);
+        } else {
             if (seen & next->bit)
                 return weir_walk_fail(walk, WEIR_DUPLICATE_KEY);
             seen |= next->bit;
-            after = &walk->after[child];
-            if (next->slot >= 0 && text[places[token]] == '"')
-                fill_string(walk, next->slot, token++); /* the common case */
+            guess = &next->after;
+            char *data = text + places[token++];
+            if (next->slot >= 0 && *data == '"') /* the common case */
+                put_string(capture, next->slot, data + 1,
+                           weir_string_len(data + 1, text + places[token]), kind);
             else
-                token = take_value(walk, next, token, depth + 1);
-        } else if (child == -1) {
-            token = skip(walk, token, depth + 1);
-        } else {
-            return 0;
+                token = take_value(walk, next, token - 1, depth + 1);
         }
         if (token == 0)
             return 0;
@@ -271,7 +278,7 @@ static uint32_t walk_list(struct weir_walk *walk, const struct weir_node *node, 
             item = find_item(walk, node, token, depth + 1);
         if (item == -2)
             return 0;
-        const struct weir_node *next = item >= 0 ? &walk->mapping->nodes[item] : NULL;
+        struct weir_node *next = item >= 0 ? &walk->nodes[item] : NULL;
         if (next && !(seen & next->bit)) {
             seen |= next->bit;
             token = take_value(walk, next, token, depth + 1);
@@ -286,13 +293,18 @@ static uint32_t walk_list(struct weir_walk *walk, const struct weir_node *node, 
     return token;
 }
 
-static uint32_t take_value(struct weir_walk *walk, const struct weir_node *node, uint32_t token,
+static uint32_t take_value(struct weir_walk *walk, struct weir_node *node, uint32_t token,
                            uint32_t depth) {
     char c = weir_walk_byte(walk, token);
-    if (node->slot >= 0 && c == '"')
-        fill_string(walk, node->slot, token);
-    else if (node->slot >= 0 && fill_word(walk, node->slot, token) != 0)
+    if (node->slot >= 0 && c == '"') {
+        uint32_t len;
+        char *data = weir_walk_string(walk, token, &len);
+        put_string(walk->capture, node->slot, data, len, string_kind(walk));
+    } else if (node->slot >= 0 && fill_word(walk, node->slot, token) != 0) {
         return weir_walk_fail(walk, WEIR_BAD_JSON);
+    }
+    if (c != '{' && c != '[' && node->slot >= 0)
+        return token + 1;
     if (node->list >= 0)
         walk->capture->lists[node->list] = token;
     if (c == '{' && node->keys.len > 0)

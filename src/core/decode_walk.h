@@ -20,7 +20,7 @@ struct weir_capture {
 };
 
 struct weir_walk {
-    const struct weir_mapping *mapping;
+    struct weir_node *nodes; /* the decoder's copy of the mapping's */
     char *text;
     const uint32_t *places; /* weir_index_run's */
     uint32_t places_len;
@@ -29,7 +29,6 @@ struct weir_walk {
     struct weir_capture *capture; /* where to */
     char *scratch;                /* for a key with escapes: scratch_max bytes */
     size_t scratch_max;
-    uint16_t *after; /* by node: the one that came after it last time, or 0; a guess to try first */
 };
 
 /* The first byte of a token; a NUL at the end of the text. */
@@ -40,17 +39,22 @@ static inline char weir_walk_byte(const struct weir_walk *walk, uint32_t token) 
 uint32_t weir_walk_fail(struct weir_walk *walk, enum weir_reason reason);
 
 /* Both give the token after the value, or 0. `depth` counts the brackets around the value. */
-uint32_t weir_walk_object(struct weir_walk *walk, const struct weir_node *node, uint32_t token,
+uint32_t weir_walk_object(struct weir_walk *walk, struct weir_node *node, uint32_t token,
                           uint32_t depth);
 uint32_t weir_walk_skip(struct weir_walk *walk, uint32_t token, uint32_t depth);
+
+/* Of the string at `data`, by the next token: only white space is behind the closing quote. */
+static inline uint32_t weir_string_len(const char *data, const char *next) {
+    const char *end = next - 1;
+    while (*end != '"')
+        end--;
+    return (uint32_t)(end - data);
+}
 
 /* The bytes between the quotes of a string token, still with their escapes. */
 static inline char *weir_walk_string(const struct weir_walk *walk, uint32_t token, uint32_t *len) {
     char *data = walk->text + walk->places[token] + 1;
-    const char *end = walk->text + walk->places[token + 1] - 1;
-    while (*end != '"') /* only white space is in between */
-        end--;
-    *len = (uint32_t)(end - data);
+    *len = weir_string_len(data, walk->text + walk->places[token + 1]);
     return data;
 }
 

@@ -24,12 +24,17 @@
 #define WEIR_CODE_MAX 8 /* bytes of a currency code */
 
 struct weir_node {
-    struct weir_key key;   /* its own key as records write it, to compare with at once; or no key */
-    struct weir_keys keys; /* as an object: the node of each key that is read */
-    int16_t slot;          /* what ends here, or -1 */
-    int8_t list;           /* at the root: which of the preset's lists, or -1 */
-    uint64_t bit;          /* its own among its parent's children: which of them were seen */
+    struct weir_quoted key; /* its own, to compare with at once */
+    uint64_t bit;           /* its own among its parent's children: which of them were seen */
+    int16_t slot;           /* what ends here, or -1 */
+    int8_t list;            /* at the root: which of the preset's lists, or -1 */
     uint32_t children_len;
+
+    /* A decoder's own copy guesses the next key: what came after this one the last time, and what
+     * came first in it. Never NULL there; the root stands for none. */
+    struct weir_node *after, *first;
+
+    struct weir_keys keys; /* as an object: the node of each key that is read */
 
     struct weir_keys select; /* as a list: the member to search by; empty: by index */
     struct weir_keys picks;  /* by that member's text: the node */

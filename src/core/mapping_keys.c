@@ -49,7 +49,6 @@ int weir_keys_add(struct weir_keys *keys, const char *text, size_t len, int32_t 
     uint64_t head = weir_keys_head(text, len);
     *free_place(keys->places, keys->mask, head, len) =
         (struct weir_key){.head = head,
-                          .mask = len < 8 ? ((uint64_t)1 << (8 * len)) - 1 : UINT64_MAX,
                           .tail = len > 8 ? weir_keys_eight(text + len - 8) : 0,
                           .text = copy,
                           .len = (uint32_t)len,
@@ -58,11 +57,22 @@ int weir_keys_add(struct weir_keys *keys, const char *text, size_t len, int32_t 
     return 0;
 }
 
-const struct weir_key *weir_keys_key(const struct weir_keys *keys, const char *text, size_t len) {
-    for (uint32_t i = 0; keys->places && i <= keys->mask; i++) {
-        const struct weir_key *key = &keys->places[i];
-        if (key->text && key->len == len && memcmp(key->text, text, len) == 0)
-            return key;
-    }
-    return NULL;
+int weir_quoted_set(struct weir_quoted *quoted, const char *key, size_t len) {
+    *quoted = WEIR_QUOTED_NONE;
+    if (memchr(key, '"', len) || memchr(key, '\\', len))
+        return 0;
+    size_t all = len + 3, tail_at = all > 8 ? all - 8 : 0;
+    char *text = malloc(all);
+    if (!text)
+        return -1;
+    text[0] = '"';
+    memcpy(text + 1, key, len);
+    memcpy(text + 1 + len, "\":", 2);
+    *quoted = (struct weir_quoted){.head = weir_keys_head(text, all),
+                                   .tail = weir_keys_head(text + tail_at, all - tail_at),
+                                   .mask = all < 8 ? ((uint64_t)1 << (8 * all)) - 1 : UINT64_MAX,
+                                   .text = text,
+                                   .len = (uint32_t)all,
+                                   .tail_at = (uint32_t)tail_at};
+    return 0;
 }

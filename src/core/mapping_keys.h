@@ -16,7 +16,6 @@
 
 struct weir_key {
     uint64_t head; /* the first eight bytes, zeros after a shorter text */
-    uint64_t mask; /* of those that are the text's */
     uint64_t tail; /* of a text longer than that: the last eight */
     char *text;    /* NULL: a free place */
     uint32_t len;
@@ -31,8 +30,6 @@ struct weir_keys {
 void weir_keys_free(struct weir_keys *keys);
 /* Keeps the first value of a text that is added twice. 0, or -1 when memory is out. */
 int weir_keys_add(struct weir_keys *keys, const char *text, size_t len, int32_t value);
-/* The text's own place in the set, or NULL: valid as long as nothing is added. */
-const struct weir_key *weir_keys_key(const struct weir_keys *keys, const char *text, size_t len);
 
 /* Reads no byte outside of the text. */
 static inline uint64_t weir_keys_head(const char *text, size_t len) {
@@ -90,14 +87,26 @@ static inline int32_t weir_keys_find_padded(const struct weir_keys *keys, const 
     return weir_keys_find_head(keys, head, text, len);
 }
 
-/* Whether a quoted string is this key: `text` is after the quote, and as many bytes as the key has
- * can be read, and eight more. */
-static inline bool weir_key_is(const struct weir_key *key, const char *text) {
-    uint32_t len = key->len;
-    if ((weir_keys_eight(text) & key->mask) != key->head || text[len] != '"')
-        return false;
-    return len <= 8 || (weir_keys_eight(text + len - 8) == key->tail &&
-                        (len <= 16 || memcmp(key->text + 8, text + 8, len - 16) == 0));
+/* A key as most records write it, `"key":`, to compare with at once. */
+struct weir_quoted {
+    uint64_t head, tail; /* the first and the last eight bytes, under the mask */
+    uint64_t mask;       /* of the bytes that are the key's, where it is shorter than eight */
+    char *text;          /* owned */
+    uint32_t len, tail_at;
+};
+
+/* No text is this key: a head that its mask takes away. */
+#define WEIR_QUOTED_NONE ((struct weir_quoted){.head = 1})
+
+/* 0, or -1 when memory is out. A key that JSON writes with escapes becomes WEIR_QUOTED_NONE. */
+int weir_quoted_set(struct weir_quoted *quoted, const char *key, size_t len);
+
+/* `text` can be read for as many bytes as the key has, and eight more. */
+static inline bool weir_quoted_is(const struct weir_quoted *quoted, const char *text) {
+    uint64_t head = (weir_keys_eight(text) & quoted->mask) ^ quoted->head;
+    uint64_t tail = (weir_keys_eight(text + quoted->tail_at) & quoted->mask) ^ quoted->tail;
+    return (head | tail) == 0 &&
+           (quoted->len <= 16 || memcmp(quoted->text + 8, text + 8, quoted->len - 16) == 0);
 }
 
 #endif

@@ -7,9 +7,6 @@ static int out_of_memory(struct weir_err *err) {
     return weir_err_set(err, WEIR_ERR_REFUSED, "out of memory for the events' mapping");
 }
 
-/* No text is this key: a head that its mask takes away. */
-static const struct weir_key no_key = {.head = 1};
-
 /* A new node; the ordinal of it is for the caller to note. -1 when memory is out. */
 static int new_node(struct weir_mapping *mapping) {
     if (mapping->nodes_len == mapping->nodes_cap) {
@@ -20,7 +17,8 @@ static int new_node(struct weir_mapping *mapping) {
         mapping->nodes = nodes;
         mapping->nodes_cap = cap;
     }
-    mapping->nodes[mapping->nodes_len] = (struct weir_node){.key = no_key, .slot = -1, .list = -1};
+    mapping->nodes[mapping->nodes_len] =
+        (struct weir_node){.key = WEIR_QUOTED_NONE, .slot = -1, .list = -1};
     return (int)mapping->nodes_len++;
 }
 
@@ -43,11 +41,10 @@ static int key_child(struct weir_mapping *mapping, int parent, const struct weir
     if (child < 0)
         return out_of_memory(err);
     struct weir_node *node = &mapping->nodes[parent];
-    if (weir_keys_add(&node->keys, segment->text, segment->text_len, child) != 0)
+    if (weir_keys_add(&node->keys, segment->text, segment->text_len, child) != 0 ||
+        weir_quoted_set(&mapping->nodes[child].key, segment->text, segment->text_len) != 0)
         return out_of_memory(err);
     mapping->nodes[child].bit = (uint64_t)1 << node->children_len++;
-    if (!strpbrk(segment->text, "\\\"")) /* else the record has it with escapes */
-        mapping->nodes[child].key = *weir_keys_key(&node->keys, segment->text, segment->text_len);
     note_length(mapping, segment->text_len);
     return child;
 }
@@ -168,6 +165,7 @@ int weir_mapping_add_list(struct weir_mapping *mapping, const struct weir_preset
 void weir_mapping_free_nodes(struct weir_mapping *mapping) {
     for (uint32_t i = 0; i < mapping->nodes_len; i++) {
         struct weir_node *node = &mapping->nodes[i];
+        free(node->key.text);
         weir_keys_free(&node->keys);
         weir_keys_free(&node->select);
         weir_keys_free(&node->picks);

@@ -95,9 +95,9 @@ static void raise_watermark(struct weir_partition *p, int64_t watermark_ms) {
     if (watermark_ms <= p->watermark_ms)
         return;
     p->watermark_ms = p->window.watermark_ms = watermark_ms;
-    int64_t second = watermark_ms / 1000;
-    if (second == p->now_second)
+    if (watermark_ms < (p->now_second + 1) * 1000)
         return;
+    int64_t second = watermark_ms / 1000;
     p->now_second = second;
     int64_t floor_ms = weir_partition_floor_ms(p);
     weir_sessions_advance(p->sessions, second, floor_ms, close_due, p);

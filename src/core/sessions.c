@@ -10,6 +10,8 @@
 #define INDEX_BITS_MIN 8
 #define SLOTS_MIN 1024
 #define ZOMBIES_MIN 1024
+#define AHEAD 16 /* index positions from the request for a session's line to its turn */
+#define ASKED 4  /* keys from the request for the index line to that for the session's line */
 
 struct index_entry {
     uint32_t tag;  /* the key's high half: gives the home position at any size */
@@ -26,6 +28,8 @@ struct weir_sessions {
 
     struct index_entry *index;
     uint32_t index_bits;
+    uint64_t asked[ASKED]; /* the last keys that were asked for; a ring */
+    uint32_t asked_at;
 
     struct weir_order *orders; /* [0] is not used */
     uint32_t orders_cap, orders_used, free_orders;
@@ -96,16 +100,28 @@ static uint32_t index_mask(const struct weir_sessions *sessions) {
     return (uint32_t)((1ULL << sessions->index_bits) - 1);
 }
 
-void weir_sessions_prefetch(const struct weir_sessions *sessions, uint64_t key) {
+/* The first index position from `at` on that has this tag, or that is free. */
+static uint32_t index_find(const struct weir_sessions *sessions, uint32_t tag, uint32_t at) {
+    uint32_t mask = index_mask(sessions);
+    while (sessions->index[at].slot && sessions->index[at].tag != tag)
+        at = (at + 1) & mask;
+    return at;
+}
+
+void weir_sessions_prefetch(struct weir_sessions *sessions, uint64_t key) {
+    uint64_t *asked = &sessions->asked[sessions->asked_at];
+    sessions->asked_at = (sessions->asked_at + 1) % ASKED;
+    uint32_t tag = tag_of(*asked), at = index_find(sessions, tag, home_of(sessions, tag));
+    __builtin_prefetch(&sessions->slab[sessions->index[at].slot], 1);
     __builtin_prefetch(&sessions->index[home_of(sessions, tag_of(key))]);
+    *asked = key;
 }
 
 struct weir_session *weir_sessions_find(const struct weir_sessions *sessions, uint64_t key,
                                         uint32_t check) {
     uint32_t tag = tag_of(key), mask = index_mask(sessions);
-    for (uint32_t at = home_of(sessions, tag); sessions->index[at].slot; at = (at + 1) & mask) {
-        if (sessions->index[at].tag != tag)
-            continue;
+    uint32_t at = index_find(sessions, tag, home_of(sessions, tag));
+    for (; sessions->index[at].slot; at = index_find(sessions, tag, (at + 1) & mask)) {
         struct weir_session *session = &sessions->slab[sessions->index[at].slot];
         if (session->key == key && session->check == check)
             return session;
@@ -174,6 +190,7 @@ static uint32_t slot_take(struct weir_sessions *sessions) {
     uint32_t slot = sessions->free_slots;
     if (slot) {
         sessions->free_slots = sessions->slab[slot].next;
+        __builtin_prefetch(&sessions->slab[sessions->free_slots], 1); /* the next one to be taken */
         return slot;
     }
     if (sessions->slots_used == sessions->slots)
@@ -227,6 +244,7 @@ struct weir_session *weir_sessions_next_in_chunk(const struct weir_sessions *ses
     for (;; (*position)++) {
         uint64_t at = start + *position;
         struct index_entry entry = sessions->index[at & mask];
+        __builtin_prefetch(&sessions->slab[sessions->index[(at + AHEAD) & mask].slot]);
         if (*position > mask || (at > end && !entry.slot))
             return NULL;
         if (entry.slot && entry.tag >> (32 - chunk_bits) == chunk) {
@@ -280,7 +298,9 @@ void weir_sessions_advance(struct weir_sessions *sessions, int64_t second, int64
         while (slot) {
             struct weir_session *session = &sessions->slab[slot];
             uint32_t next = session->next;
+            __builtin_prefetch(&sessions->slab[next], 1);
             if (session->flags & WEIR_OPEN) {
+                __builtin_prefetch(&sessions->index[home_of(sessions, tag_of(session->key))], 1);
                 if (second_up(weir_session_end_ms(sessions, session)) <= sessions->wheel.now)
                     ended(context, session);
                 else

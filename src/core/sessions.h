@@ -2,7 +2,8 @@
  * sessions: the open sessions of one partition: a table by id, a timer wheel by end.
  *
  * A session is one cache line in a slab with stable slots; an index of 8-byte entries (tag, slot)
- * finds it, so a look-up costs two lines, both asked for in advance by weir_sessions_prefetch.
+ * finds it, so a look-up costs two lines, both asked for in advance by weir_sessions_prefetch: the
+ * index line at once, the session's line a few calls later.
  * Timers are lazy: an event never moves its session in the wheel; when its slot comes up, the
  * session is filed again at its real end. A slot that was closed otherwise stays in the wheel as a
  * zombie until then. Memory: 64 bytes a slot and 11 to 23 of index.
@@ -65,7 +66,9 @@ uint32_t weir_sessions_len(const struct weir_sessions *sessions);
 uint32_t weir_sessions_max(const struct weir_sessions *sessions);
 size_t weir_sessions_memory(const struct weir_sessions *sessions);
 
-void weir_sessions_prefetch(const struct weir_sessions *sessions, uint64_t key);
+/* Asks the memory for the key's index line, and for the session's line of the key before the last
+ * few: its index line should be there by now. */
+void weir_sessions_prefetch(struct weir_sessions *sessions, uint64_t key);
 /* NULL when none of that key is open. Valid until it is removed or another one is added. */
 struct weir_session *weir_sessions_find(const struct weir_sessions *sessions, uint64_t key,
                                         uint32_t check);

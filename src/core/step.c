@@ -10,8 +10,6 @@
 
 /* What one event, or one end of a session, adds to each of its segments. */
 struct counts {
-    uint32_t segments[1 + WEIR_DIMENSIONS_MAX]; /* dense; the first is the total */
-    uint32_t segments_len;
     uint32_t len;
     struct {
         uint32_t counter;
@@ -27,23 +25,18 @@ static void count(struct counts *counts, uint32_t counter, int64_t amount) {
     counts->adds[counts->len++].amount = amount;
 }
 
+/* In the total and, unless values is NULL, in the segment of each dimension's value. */
 static struct weir_cells *book(struct weir_partition *p, const struct counts *counts,
-                               int64_t time_ms) {
+                               const uint16_t *values, int64_t time_ms) {
     struct weir_cells *cells = weir_window_delta(&p->window, time_ms);
-    for (uint32_t s = 0; s < counts->segments_len; s++) {
-        int64_t *cell = weir_cells_at(&p->window, cells, counts->segments[s]);
+    uint32_t segments = values ? 1 + p->plan->dimensions_len : 1;
+    for (uint32_t s = 0; s < segments; s++) {
+        uint32_t dense = s == 0 ? 0 : weir_window_dense(&p->window, s - 1, values[s - 1]);
+        int64_t *cell = weir_cells_at(cells, dense);
         for (uint32_t i = 0; i < counts->len; i++)
             cell[counts->adds[i].counter] += counts->adds[i].amount;
     }
     return cells;
-}
-
-static void use_values(const struct weir_partition *p, struct counts *counts,
-                       const uint16_t *values) {
-    counts->segments[0] = 0;
-    for (uint32_t d = 0; d < p->plan->dimensions_len; d++)
-        counts->segments[1 + d] = weir_window_dense(&p->window, d, values[d]);
-    counts->segments_len = 1 + p->plan->dimensions_len;
 }
 
 static void intern_values(struct weir_partition *p, const struct weir_event *event,
@@ -69,7 +62,6 @@ static void settle(struct weir_partition *p, const struct weir_session *session,
         return;
     struct counts counts;
     counts.len = 0;
-    use_values(p, &counts, session->values);
     int64_t duration_ms = (int64_t)(session->last_ms - session->start_ms);
     bool converted = session->flags & WEIR_CONVERTED;
     bool abandoned = (session->flags & WEIR_CART) && !converted;
@@ -89,7 +81,7 @@ static void settle(struct weir_partition *p, const struct weir_session *session,
     count(&counts, WEIR_C_S_ORDERS, orders);
     count(&counts, WEIR_C_S_REVENUE, micros);
     count(&counts, WEIR_C_EVICTED, evicted);
-    struct weir_cells *cells = book(p, &counts, end_ms);
+    struct weir_cells *cells = book(p, &counts, session->values, end_ms);
     weir_cells_add_bin(cells, 0, weir_sketch_bin(duration_ms));
     if (abandoned && session->visitor && p->plan->recovery_ms > 0)
         weir_visitors_abandoned(&p->visitors, session->visitor, end_ms, weir_partition_floor_ms(p));
@@ -280,26 +272,23 @@ static void act(struct weir_partition *p, struct weir_session *session,
 static void count_bot(struct weir_partition *p, int64_t time_ms, bool new_bot) {
     struct counts counts;
     counts.len = 0;
-    counts.segments[0] = 0;
-    counts.segments_len = 1;
     count(&counts, WEIR_C_BOT_EVENTS, 1);
     count(&counts, WEIR_C_BOT_SESSIONS, new_bot);
-    book(p, &counts, time_ms);
+    book(p, &counts, NULL, time_ms);
     p->bot_events++;
 }
 
-static void count_event(struct weir_partition *p, const struct weir_event *event,
+static void count_event(struct weir_partition *p, const struct weir_event *event, uint64_t visitor,
                         struct counts *counts, const uint16_t *values) {
     count_type(p, event, counts);
-    use_values(p, counts, values);
-    struct weir_cells *cells = book(p, counts, event->time_ms);
-    if (event->visitor.len > 0)
-        weir_cells_add_visitor(cells, XXH3_64bits(event->visitor.data, event->visitor.len));
+    struct weir_cells *cells = book(p, counts, values, event->time_ms);
+    if (visitor)
+        weir_cells_add_visitor(cells, visitor);
 }
 
 /* Everything that an event does in the session it belongs to. */
 static void take_part(struct weir_partition *p, struct weir_session *session,
-                      const struct weir_event *event, bool starts) {
+                      const struct weir_event *event, const struct weir_key *key, bool starts) {
     int64_t grown = extend(session, event->time_ms);
     bool was_bot = session->flags & WEIR_BOT;
     if (was_bot || session->events > p->plan->bot_events_max) {
@@ -312,7 +301,7 @@ static void take_part(struct weir_partition *p, struct weir_session *session,
     count(&counts, WEIR_C_SESSIONS, starts);
     count(&counts, WEIR_C_SESSION_MS, grown);
     act(p, session, event, &counts);
-    count_event(p, event, &counts, session->values);
+    count_event(p, event, key->visitor, &counts, session->values);
 }
 
 /* ---- which session ---- */
@@ -321,12 +310,13 @@ static bool may_start(const struct weir_event *event) {
     return event->type != WEIR_SESSION_END && event->type < WEIR_CUSTOM_TYPE_FIRST;
 }
 
-static void without_session(struct weir_partition *p, const struct weir_event *event) {
+static void without_session(struct weir_partition *p, const struct weir_event *event,
+                            const struct weir_key *key) {
     struct counts counts;
     uint16_t values[WEIR_DIMENSIONS_MAX];
     counts.len = 0;
     intern_values(p, event, values);
-    count_event(p, event, &counts, values);
+    count_event(p, event, key->visitor, &counts, values);
 }
 
 /* An event from before the open session of its id: a session that begins and ends with it. */
@@ -334,7 +324,7 @@ static void on_its_own(struct weir_partition *p, const struct weir_event *event,
                        const struct weir_key *key) {
     struct weir_session alone = {.key = key->session, .check = key->check};
     open_session(p, &alone, event, key);
-    take_part(p, &alone, event, true);
+    take_part(p, &alone, event, key, true);
     settle(p, &alone, weir_session_end_ms(p->sessions, &alone), false);
     weir_sessions_drop_orders(p->sessions, &alone);
 }
@@ -366,7 +356,7 @@ void weir_step_event(struct weir_partition *p, const struct weir_event *event,
             if (may_start(event))
                 on_its_own(p, event, key);
             else
-                without_session(p, event);
+                without_session(p, event, key);
             return;
         }
         int64_t end_ms = weir_session_end_ms(p->sessions, session);
@@ -379,10 +369,10 @@ void weir_step_event(struct weir_partition *p, const struct weir_event *event,
     if (starts)
         session = start(p, event, key);
     if (!session) {
-        without_session(p, event);
+        without_session(p, event, key);
         return;
     }
-    take_part(p, session, event, starts);
+    take_part(p, session, event, key, starts);
     weir_partition_mark(p, session);
     int64_t last_ms = (int64_t)session->last_ms;
     if (event->type == WEIR_SESSION_END)

@@ -6,8 +6,6 @@
 #include "core/merge.h"
 #include "weir/err.h"
 
-#define FINEST_MS weir_level_ms[0]
-
 static void *grow(void *array, uint32_t *cap, size_t size) {
     *cap = *cap ? *cap * 2 : 16;
     void *grown = realloc(array, *cap * size);
@@ -30,6 +28,7 @@ static void cells_close(struct weir_cells *cells) {
 }
 
 int weir_window_init(struct weir_window *window, const struct weir_plan *plan) {
+    WEIR_ASSERT(weir_level_ms[0] == WEIR_DELTA_MS);
     *window = (struct weir_window){.plan = plan, .watermark_ms = INT64_MIN};
     window->segments = 1 + plan->dimensions_len * (plan->values_max + 2);
     for (int level = 0; level < WEIR_LEVELS; level++)
@@ -72,10 +71,8 @@ uint32_t weir_window_segment(const struct weir_window *window, uint32_t dense) {
 
 /* ---- deltas ---- */
 
-struct weir_cells *weir_window_delta(struct weir_window *window, int64_t time_ms) {
-    int64_t start_ms = time_ms - time_ms % FINEST_MS;
-    if (window->last < window->deltas_len && window->deltas[window->last].start_ms == start_ms)
-        return &window->deltas[window->last];
+struct weir_cells *weir_window_find_delta(struct weir_window *window, int64_t time_ms) {
+    int64_t start_ms = time_ms - time_ms % WEIR_DELTA_MS;
     for (uint32_t i = window->deltas_len; i-- > 0;) {
         if (window->deltas[i].start_ms == start_ms) {
             window->last = i;
@@ -97,10 +94,7 @@ struct weir_cells *weir_window_delta(struct weir_window *window, int64_t time_ms
     return &window->deltas[window->last];
 }
 
-int64_t *weir_cells_at(struct weir_window *window, struct weir_cells *cells, uint32_t dense) {
-    WEIR_ASSERT(dense < window->segments);
-    if (cells->map[dense])
-        return cells->cells[cells->map[dense] - 1];
+int64_t *weir_cells_add(struct weir_cells *cells, uint32_t dense) {
     if (cells->len == cells->cap) {
         cells->cells = grow(cells->cells, &cells->cap, sizeof *cells->cells);
         cells->dense = realloc(cells->dense, cells->cap * sizeof *cells->dense);
@@ -113,12 +107,22 @@ int64_t *weir_cells_at(struct weir_window *window, struct weir_cells *cells, uin
     return cells->cells[number];
 }
 
-void weir_cells_add_visitor(struct weir_cells *cells, uint64_t hash) {
+static uint8_t *registers(struct weir_cells *cells) {
     if (!cells->hll) {
         cells->hll = calloc(1, WEIR_HLL_REGISTERS);
         WEIR_ASSERT(cells->hll != NULL);
     }
-    weir_hll_add(cells->hll, hash);
+    return cells->hll;
+}
+
+void weir_cells_add_visitor(struct weir_cells *cells, uint64_t hash) {
+    weir_hll_add(registers(cells), hash);
+}
+
+static void add_visitors(struct weir_cells *cells, const uint8_t *from) {
+    uint8_t *hll = registers(cells);
+    for (int i = 0; i < WEIR_HLL_REGISTERS; i++)
+        hll[i] = from[i] > hll[i] ? from[i] : hll[i];
 }
 
 void weir_cells_add_bin(struct weir_cells *cells, uint32_t dense, uint32_t bin) {
@@ -185,18 +189,6 @@ static void remove_expired(struct weir_level *level, int64_t width_ms, int64_t w
     memmove(level->buckets, level->buckets + expired, level->len * sizeof *level->buckets);
 }
 
-static void fold_totals(struct weir_window *window, const struct weir_cells *delta) {
-    for (uint32_t i = 0; i < delta->len; i++) {
-        int64_t *total = weir_cells_at(window, &window->totals, delta->dense[i]);
-        const int64_t *cell = delta->cells[delta->map[delta->dense[i]] - 1];
-        for (int c = 0; c < WEIR_COUNTERS; c++)
-            total[c] += cell[c];
-    }
-    for (uint32_t i = 0; i < delta->bins_len; i++)
-        if (delta->bins[i].dense == 0)
-            window->totals_bins[delta->bins[i].bin]++;
-}
-
 int weir_window_keep_totals(struct weir_window *window) {
     window->totals_bins = calloc(WEIR_BINS, sizeof *window->totals_bins);
     if (!window->totals_bins || cells_init(&window->totals, window->segments) != 0)
@@ -205,31 +197,80 @@ int weir_window_keep_totals(struct weir_window *window) {
     return 0;
 }
 
-void weir_window_fold(struct weir_window *window) {
-    int64_t watermark_ms = window->watermark_ms;
+/* ---- folding ---- */
+
+static void add_cells(struct weir_cells *to, const struct weir_cells *from) {
+    for (uint32_t i = 0; i < from->len; i++) {
+        int64_t *sum = weir_cells_at(to, from->dense[i]);
+        const int64_t *cell = from->cells[from->map[from->dense[i]] - 1];
+        for (int c = 0; c < WEIR_COUNTERS; c++)
+            sum[c] += cell[c];
+    }
+}
+
+static void fold_totals(struct weir_window *window, const struct weir_cells *delta) {
+    add_cells(&window->totals, delta);
+    for (uint32_t i = 0; i < delta->bins_len; i++)
+        if (delta->bins[i].dense == 0)
+            window->totals_bins[delta->bins[i].bin]++;
+}
+
+/* Moves all that is in a delta into another one. */
+static void move_delta(struct weir_cells *to, struct weir_cells *from) {
+    add_cells(to, from);
+    for (uint32_t i = 0; i < from->bins_len; i++)
+        weir_cells_add_bin(to, from->bins[i].dense, from->bins[i].bin);
+    if (from->hll)
+        add_visitors(to, from->hll);
+    cells_clear(from);
+}
+
+static void merge_delta(struct weir_window *window, int l, struct weir_cells *delta) {
+    struct weir_level *level = &window->levels[l];
+    int64_t index = delta->start_ms / weir_level_ms[l];
+    if (is_expired(level, weir_level_ms[l], index, window->watermark_ms))
+        return;
+    struct weir_stored *stored = weir_level_bucket(level, index);
+    WEIR_ASSERT(!stored->released);
+    weir_merge_sort(delta);
+    weir_merge(window, stored, delta);
+    stored->touched = true;
+}
+
+/* A packed bucket is dear to open, so deltas that share one of this level go in as one: each is
+ * moved into the next of its bucket, and only the last is merged. */
+static void fold_level(struct weir_window *window, int l) {
     for (uint32_t i = 0; i < window->deltas_len; i++) {
         struct weir_cells *delta = &window->deltas[i];
-        weir_merge_sort(delta);
-        for (int l = 0; l < WEIR_LEVELS; l++) {
-            struct weir_level *level = &window->levels[l];
-            int64_t index = delta->start_ms / weir_level_ms[l];
-            if (level->retention_ms == 0 ||
-                is_expired(level, weir_level_ms[l], index, watermark_ms))
-                continue;
-            struct weir_stored *stored = weir_level_bucket(level, index);
-            WEIR_ASSERT(!stored->released);
-            weir_merge(window, stored, delta);
-            stored->touched = true;
-        }
+        if (delta->len == 0)
+            continue; /* moved on */
+        int64_t index = delta->start_ms / weir_level_ms[l];
+        uint32_t next = i + 1;
+        while (next < window->deltas_len &&
+               window->deltas[next].start_ms / weir_level_ms[l] != index)
+            next++;
+        if (next < window->deltas_len)
+            move_delta(&window->deltas[next], delta);
+        else
+            merge_delta(window, l, delta);
+    }
+}
+
+void weir_window_fold(struct weir_window *window) {
+    /* From the finest on: what shares a bucket there shares it in every coarser level too. */
+    for (int l = 0; l < WEIR_LEVELS; l++)
+        if (window->levels[l].retention_ms > 0)
+            fold_level(window, l);
+    for (uint32_t i = 0; i < window->deltas_len; i++) {
         if (window->totals_kept)
-            fold_totals(window, delta);
-        cells_clear(delta);
+            fold_totals(window, &window->deltas[i]);
+        cells_clear(&window->deltas[i]);
     }
     window->deltas_len = 0;
     window->last = 0;
     for (int l = 0; l < WEIR_LEVELS; l++)
         if (window->levels[l].retention_ms > 0)
-            remove_expired(&window->levels[l], weir_level_ms[l], watermark_ms);
+            remove_expired(&window->levels[l], weir_level_ms[l], window->watermark_ms);
 }
 
 void weir_window_release(struct weir_window *window, int64_t settled_ms) {

@@ -18,6 +18,7 @@
 #include "weir/plan.h"
 
 #define WEIR_DELTAS_MAX 64
+#define WEIR_DELTA_MS 10000 /* weir_level_ms[0] */
 
 /* Counters by dense segment: 0 is the total, then every value of every dimension. */
 struct weir_cells {
@@ -74,9 +75,20 @@ uint32_t weir_window_segment(const struct weir_window *window, uint32_t dense);
 
 /* The delta of the bucket that holds time_ms. Valid until the next call or fold. Folds first when
  * there are WEIR_DELTAS_MAX of them. */
-struct weir_cells *weir_window_delta(struct weir_window *window, int64_t time_ms);
+struct weir_cells *weir_window_find_delta(struct weir_window *window, int64_t time_ms);
+static inline struct weir_cells *weir_window_delta(struct weir_window *window, int64_t time_ms) {
+    struct weir_cells *last = &window->deltas[window->last]; /* nearly always */
+    if (window->last < window->deltas_len && time_ms >= last->start_ms &&
+        time_ms - last->start_ms < WEIR_DELTA_MS)
+        return last;
+    return weir_window_find_delta(window, time_ms);
+}
 /* The counters of a segment in it. Valid until the next call. */
-int64_t *weir_cells_at(struct weir_window *window, struct weir_cells *cells, uint32_t dense);
+int64_t *weir_cells_add(struct weir_cells *cells, uint32_t dense);
+static inline int64_t *weir_cells_at(struct weir_cells *cells, uint32_t dense) {
+    uint32_t number = cells->map[dense];
+    return number ? cells->cells[number - 1] : weir_cells_add(cells, dense);
+}
 void weir_cells_add_visitor(struct weir_cells *cells, uint64_t hash);
 void weir_cells_add_bin(struct weir_cells *cells, uint32_t dense, uint32_t bin);
 

@@ -195,8 +195,8 @@ static size_t unpack(struct weir_consumer *consumer, const struct weir_batch *ba
         if (topic >= 0 && take_record(consumer, message, topic, &records[count]))
             count++;
     }
-    if (last)
-        atomic_store(&consumer->reachable, true);
+    /* Records prove nothing of the brokers: they may have been fetched before an outage, which is
+     * reported only once. look_after asks. */
     return count;
 }
 
@@ -212,7 +212,7 @@ int weir_consumer_poll(struct weir_consumer *consumer, int timeout_ms, size_t ma
     WEIR_ASSERT(max > 0 && max <= BATCH_MAX && timeout_ms >= 0);
     *batch = NULL;
     weir_consumer_settle(consumer);
-    weir_consumer_look_after(consumer, timeout_ms);
+    weir_consumer_look_after(consumer);
     if (consumer->fatal.code != 0)
         return give_fatal(consumer, err);
     struct weir_batch *taken = batch_taken(consumer, max);

@@ -54,6 +54,7 @@ struct weir_consumer {
     int64_t unknown_us; /* since when a topic is unknown; 0: none */
     int64_t probed_us;  /* the last look for a broker while none answers */
     _Atomic bool reachable;
+    bool doubtful; /* a connection was lost: ask whether any broker answers */
     _Atomic uint64_t errors;
 };
 
@@ -81,7 +82,8 @@ void weir_consumer_on_bad_message(struct weir_consumer *consumer,
                                   const rd_kafka_message_t *message);
 void weir_consumer_count_error(struct weir_consumer *consumer, const char *what,
                                const char *detail);
-/* What waits for its time: a topic that stays unknown, a broker that answers again. */
-void weir_consumer_look_after(struct weir_consumer *consumer, int timeout_ms);
+/* What waits for its time: a topic that stays unknown, whether a broker answers. Then it may take a
+ * second. */
+void weir_consumer_look_after(struct weir_consumer *consumer);
 
 #endif

@@ -7,6 +7,7 @@
 
 #define LOG_EVERY_US 1000000
 #define PROBE_EVERY_US 1000000
+#define PROBE_MS 1000 /* a broker answers only after the fetch before it, which waits for 500 ms */
 #define UNKNOWN_FOR_US 30000000
 
 void weir_consumer_count_error(struct weir_consumer *consumer, const char *what,
@@ -36,6 +37,10 @@ void weir_consumer_on_error(rd_kafka_t *rk, int code, const char *reason, void *
     }
     if (code == RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN)
         atomic_store(&consumer->reachable, false);
+    /* That one is not raised in every outage (a coordinator without an address spoils its sum), so
+     * every lost connection is a reason to ask. */
+    if (code == RD_KAFKA_RESP_ERR__TRANSPORT || code == RD_KAFKA_RESP_ERR__RESOLVE)
+        consumer->doubtful = true;
     weir_consumer_count_error(consumer, "Kafka reports trouble", reason);
 }
 
@@ -109,18 +114,21 @@ static void look_for_unknown(struct weir_consumer *consumer) {
     consumer->unknown_us = 0;
 }
 
-void weir_consumer_look_after(struct weir_consumer *consumer, int timeout_ms) {
+void weir_consumer_look_after(struct weir_consumer *consumer) {
     int64_t now_us = weir_clock_monotonic_us();
     if (consumer->unknown_us != 0 && now_us - consumer->unknown_us > UNKNOWN_FOR_US)
         look_for_unknown(consumer);
-    if (atomic_load(&consumer->reachable) || now_us - consumer->probed_us < PROBE_EVERY_US)
+    bool was = atomic_load(&consumer->reachable);
+    if ((was && !consumer->doubtful) || now_us - consumer->probed_us < PROBE_EVERY_US)
         return;
     const struct rd_kafka_metadata *metadata;
     consumer->probed_us = now_us;
-    int probe_ms = timeout_ms < 50 ? 50 : timeout_ms > 500 ? 500 : timeout_ms;
-    if (rd_kafka_metadata(consumer->rk, 0, NULL, &metadata, probe_ms) != 0)
+    bool answers = rd_kafka_metadata(consumer->rk, 0, NULL, &metadata, PROBE_MS) == 0;
+    atomic_store(&consumer->reachable, answers);
+    if (!answers)
         return;
     rd_kafka_metadata_destroy(metadata);
-    atomic_store(&consumer->reachable, true);
-    weir_log(WEIR_LOG_INFO, "kafka", "a broker answers again", WEIR_LOG_END);
+    consumer->doubtful = false;
+    if (!was)
+        weir_log(WEIR_LOG_INFO, "kafka", "a broker answers again", WEIR_LOG_END);
 }

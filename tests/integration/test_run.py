@@ -216,8 +216,10 @@ def check_published(checks, redis, config, weir):
         checks.that(len(ids) >= 1 and len(set(ids)) == len(ids), f"series:{window}: ids {ids[:9]}")
         wrong = [number for number, fields in entries if number != fields["as_of"] + "-0"]
         checks.equal(wrong, [], f"series:{window}: ids that are not as_of")
-        now = redis.hash(config.key(f"now:{window}"))
-        checks.equal(entries[-1][1], now, f"the last of series:{window}")
+        now, last = redis.hash(config.key(f"now:{window}")), entries[-1][1]
+        wrong = [f"{name}: {last.get(name)}, now {now.get(name)}"
+                 for name in sorted({*now, *last}) if now.get(name) != last.get(name)]
+        checks.equal(wrong, [], f"where the last of series:{window} is not what is now ({ids})")
     for subject in ("windows", "segments", "alerts", "partitions"):
         code, out, err = t.command("get", subject, "--config", config.path)
         checks.equal(code, 0, f"exit code of get {subject}: {err[-300:]}")

@@ -98,6 +98,7 @@ class Feeder:
         self.thread.join(120)
         if self.kcat.wait(60) != 0:
             raise t.Failure("kcat failed")
+        return self.total
 
 
 def stream_config(label, **parts):
