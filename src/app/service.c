@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "app/admin.h"
+#include "app/forget.h"
 #include "app/store.h"
 #include "weir/clock.h"
 #include "weir/log.h"
@@ -25,13 +26,9 @@ static int check_redis(const struct weir_config *config, struct weir_err *err) {
 /* Before the evaluator can look at what is to be forgotten. */
 static int forget_counts(const struct weir_config *config, struct weir_err *err) {
     struct weir_redis *redis = NULL;
-    struct weir_store *store = NULL;
     int status = weir_redis_new(&redis, config->redis_url, CHECK_TIMEOUT_MS, err);
     if (status == 0)
-        status = weir_store_new(&store, redis, config->kafka.group, err);
-    if (status == 0)
-        status = weir_store_forget_all(store, err);
-    weir_store_free(store);
+        status = weir_forget_group(redis, config->kafka.group, err);
     weir_redis_free(redis);
     return status;
 }

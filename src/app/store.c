@@ -313,7 +313,7 @@ int weir_store_committed(struct weir_store *s, struct weir_partition *partition,
     return status;
 }
 
-/* ---- the server, and forgetting ---- */
+/* ---- the server ---- */
 
 /* The value of one line of INFO or one pair of CONFIG GET, into out; empty when it is not there. */
 static void info_value(const char *info, const char *name, char *out, size_t max) {
@@ -353,105 +353,4 @@ int weir_store_check_server(struct weir_redis *redis, struct weir_err *err) {
                  "to the last snapshot; set `appendonly yes`",
                  WEIR_STR("server", weir_redis_name(redis)), WEIR_LOG_END);
     return 0;
-}
-
-static int delete_keys(struct weir_store *s, const struct weir_reply *keys,
-                       bool (*wanted)(const struct weir_reply *tags, const char *key),
-                       const struct weir_reply *tags, struct weir_err *err) {
-    size_t sent = 0;
-    int status = 0;
-    for (size_t i = 0; i < keys->items_len && status == 0; i++) {
-        const char *words[] = {"UNLINK", keys->items[i]->text};
-        if (wanted && !wanted(tags, words[1]))
-            continue;
-        sent++;
-        status = weir_redis_append(s->redis, 2, words, NULL, err);
-    }
-    for (size_t i = 0; i < sent && status == 0; i++) {
-        struct weir_reply *reply = NULL;
-        status = weir_redis_read(s->redis, &reply, err);
-        weir_reply_free(reply);
-    }
-    return status;
-}
-
-/* The keys that begin with `prefix`, and are wanted. */
-static int forget(struct weir_store *s, const char *prefix,
-                  bool (*wanted)(const struct weir_reply *tags, const char *key),
-                  const struct weir_reply *tags, struct weir_err *err) {
-    char pattern[1300], cursor[32] = "0";
-    size_t len = 0;
-    for (const char *at = prefix; *at && len + 3 < sizeof pattern; at++) {
-        if (strchr("*?[]\\^-", *at))
-            pattern[len++] = '\\';
-        pattern[len++] = *at;
-    }
-    snprintf(pattern + len, sizeof pattern - len, "*");
-    do {
-        struct weir_reply *reply = NULL;
-        int status = weir_redis_do(s->redis, &reply, err, "SCAN", cursor, "MATCH", pattern, "COUNT",
-                                   "1000", NULL);
-        if (status != 0)
-            return status;
-        if (reply->type != WEIR_REPLY_ARRAY || reply->items_len != 2) {
-            status = redis_says(err, reply);
-        } else {
-            snprintf(cursor, sizeof cursor, "%s", reply->items[0]->text);
-            status = delete_keys(s, reply->items[1], wanted, tags, err);
-        }
-        weir_reply_free(reply);
-        if (status != 0)
-            return status;
-    } while (strcmp(cursor, "0") != 0);
-    return 0;
-}
-
-int weir_store_forget(struct weir_store *s, const char *topic, int32_t number,
-                      struct weir_err *err) {
-    char tag[600];
-    make_tag(tag, sizeof tag, s->group, topic, number);
-    strcat(tag, ":");
-    return forget(s, tag, NULL, NULL, err);
-}
-
-/* "weir:{<group>.<member>}:..." of a member of this group: another group's name may begin like
- * this one's. */
-static bool is_of_member(const struct weir_reply *members, const char *key) {
-    const char *end = strstr(key, "}:");
-    for (size_t i = 0; end && i < members->items_len; i++) {
-        size_t len = members->items[i]->len;
-        if ((size_t)(end - key) > len && end[-(ptrdiff_t)len - 1] == '.' &&
-            memcmp(end - len, members->items[i]->text, len) == 0)
-            return true;
-    }
-    return false;
-}
-
-static bool is_published(const struct weir_reply *unused, const char *key) {
-    static const char *const kinds[] = {"now:", "top:", "series:", "published", "partitions"};
-    const char *rest = strstr(key, "}:");
-    (void)unused;
-    for (size_t i = 0; rest && i < sizeof kinds / sizeof kinds[0]; i++)
-        if (strncmp(rest + 2, kinds[i], strlen(kinds[i])) == 0)
-            return true;
-    return false;
-}
-
-int weir_store_forget_all(struct weir_store *s, struct weir_err *err) {
-    char prefix[600];
-    struct weir_reply *members = NULL;
-    snprintf(prefix, sizeof prefix, "weir:{%s}:partitions", s->group);
-    int status = weir_redis_do(s->redis, &members, err, "SMEMBERS", prefix, NULL);
-    if (status != 0)
-        return status;
-    if (members->type != WEIR_REPLY_ARRAY)
-        status = redis_says(err, members);
-    snprintf(prefix, sizeof prefix, "weir:{%s.", s->group);
-    if (status == 0)
-        status = forget(s, prefix, is_of_member, members, err);
-    snprintf(prefix, sizeof prefix, "weir:{%s}:", s->group);
-    if (status == 0)
-        status = forget(s, prefix, is_published, NULL, err);
-    weir_reply_free(members);
-    return status;
 }

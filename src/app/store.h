@@ -67,13 +67,6 @@ int weir_store_committed(struct weir_store *store, struct weir_partition *partit
 /* Bytes sent in commits so far. */
 uint64_t weir_store_bytes(const struct weir_store *store);
 
-/* Forgets all partitions' state and what was published of them, for `weir run --rebuild`. Alerts,
- * silences and what waits for sinks stay. */
-int weir_store_forget_all(struct weir_store *store, struct weir_err *err);
-/* Forgets one partition's state. */
-int weir_store_forget(struct weir_store *store, const char *topic, int32_t number,
-                      struct weir_err *err);
-
 /* Refuses a Redis that evicts keys or is older than 7.0; warns where durability is off. */
 int weir_store_check_server(struct weir_redis *redis, struct weir_err *err);
 

@@ -145,8 +145,12 @@ static inline int32_t find_string(struct weir_walk *walk, const struct weir_keys
 /* What is mapped of the key at `token`, which a value has to follow. -1: nothing; -2: failed. */
 static inline int32_t find_key(struct weir_walk *walk, const struct weir_keys *keys,
                                uint32_t token) {
-    if (weir_walk_byte(walk, token) == '"' && weir_walk_byte(walk, token + 1) == ':')
+    const char *key = walk->text + walk->places[token];
+    if (*key == '"' && weir_walk_byte(walk, token + 1) == ':') {
+        if (!walk->escapes && !(keys->firsts & weir_keys_first(key[1])))
+            return -1;
         return find_string(walk, keys, token);
+    }
     walk->reason = WEIR_BAD_JSON;
     return -2;
 }

@@ -38,7 +38,8 @@ static inline char weir_walk_byte(const struct weir_walk *walk, uint32_t token) 
 
 uint32_t weir_walk_fail(struct weir_walk *walk, enum weir_reason reason);
 
-/* Both give the token after the value, or 0. `depth` counts the brackets around the value. */
+/* Both give the token after the value, or 0. `depth` counts the brackets around the value, at most
+ * WEIR_DEPTH_MAX. */
 uint32_t weir_walk_object(struct weir_walk *walk, struct weir_node *node, uint32_t token,
                           uint32_t depth);
 uint32_t weir_walk_skip(struct weir_walk *walk, uint32_t token, uint32_t depth);

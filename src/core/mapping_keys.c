@@ -54,6 +54,7 @@ int weir_keys_add(struct weir_keys *keys, const char *text, size_t len, int32_t 
                           .len = (uint32_t)len,
                           .value = value};
     keys->len++;
+    keys->firsts |= weir_keys_first(len > 0 ? text[0] : '"');
     return 0;
 }
 

@@ -25,11 +25,17 @@ struct weir_key {
 struct weir_keys {
     struct weir_key *places; /* mask + 1 of them, NULL while empty */
     uint32_t mask, len;
+    uint64_t firsts; /* bits of weir_keys_first: what no text begins with is not searched */
 };
 
 void weir_keys_free(struct weir_keys *keys);
 /* Keeps the first value of a text that is added twice. 0, or -1 when memory is out. */
 int weir_keys_add(struct weir_keys *keys, const char *text, size_t len, int32_t value);
+
+/* The bit of a quoted text by its first byte, which is the closing quote of an empty one. */
+static inline uint64_t weir_keys_first(char first) {
+    return (uint64_t)1 << ((uint8_t)first & 63);
+}
 
 /* Reads no byte outside of the text. */
 static inline uint64_t weir_keys_head(const char *text, size_t len) {

@@ -8,13 +8,6 @@
 #define BUCKET_BYTES_MAX (256U << 20)
 #define ENTRIES_MAX (WEIR_COUNTERS + WEIR_BINS)
 
-static int by_bin(const void *left, const void *right) {
-    const struct weir_bin *a = left, *b = right;
-    if (a->dense != b->dense)
-        return a->dense < b->dense ? -1 : 1;
-    return (a->bin > b->bin) - (a->bin < b->bin);
-}
-
 /* Cells stay where they are, as the map points to them: only the list of dense numbers, which
  * nobody needs in cell order any more, is sorted. */
 static int by_number(const void *left, const void *right) {
@@ -25,26 +18,20 @@ static int by_number(const void *left, const void *right) {
 void weir_merge_sort(struct weir_cells *delta) {
     if (delta->len > 1)
         qsort(delta->dense, delta->len, sizeof *delta->dense, by_number);
-    if (delta->bins_len > 1)
-        qsort(delta->bins, delta->bins_len, sizeof *delta->bins, by_bin);
 }
 
-/* The entries of one dense segment of a delta, ascending; *bin_at moves past its bins. */
-static uint32_t delta_entries(const struct weir_cells *delta, uint32_t dense, uint32_t *bin_at,
+/* The entries of one dense segment of a delta, ascending. */
+static uint32_t delta_entries(const struct weir_cells *delta, uint32_t dense,
                               struct weir_entry *entries) {
     const int64_t *cell = delta->cells[delta->map[dense] - 1];
     uint32_t len = 0;
     for (uint32_t c = 0; c < WEIR_COUNTERS; c++)
         if (cell[c] != 0)
             entries[len++] = (struct weir_entry){c, cell[c]};
-    while (*bin_at < delta->bins_len && delta->bins[*bin_at].dense == dense) {
-        uint32_t id = WEIR_BIN_FIRST + delta->bins[*bin_at].bin;
-        if (len > 0 && entries[len - 1].id == id)
-            entries[len - 1].value++;
-        else
-            entries[len++] = (struct weir_entry){id, 1};
-        (*bin_at)++;
-    }
+    bool has_bins = dense == 0 && delta->bins;
+    for (uint32_t bin = 0; has_bins && bin < WEIR_BINS; bin++)
+        if (delta->bins[bin] != 0)
+            entries[len++] = (struct weir_entry){WEIR_BIN_FIRST + bin, delta->bins[bin]};
     return len;
 }
 
@@ -79,14 +66,14 @@ static void merge_segments(const struct weir_window *window, struct weir_bucket_
                            bool stored, const struct weir_cells *delta,
                            struct weir_bucket_writer *writer) {
     struct weir_entry old[ENTRIES_MAX], new[ENTRIES_MAX], sum[ENTRIES_MAX];
-    uint32_t segment = 0, bin_at = 0, at = 0;
+    uint32_t segment = 0, at = 0;
     bool more = stored && weir_bucket_segment(reader, &segment) > 0;
     while (more || at < delta->len) {
         uint32_t next = at < delta->len ? weir_window_segment(window, delta->dense[at]) : 0;
         bool take_old = more && (at == delta->len || segment <= next);
         bool take_new = at < delta->len && (!more || next <= segment);
         uint32_t old_len = take_old ? stored_entries(reader, old) : 0;
-        uint32_t new_len = take_new ? delta_entries(delta, delta->dense[at], &bin_at, new) : 0;
+        uint32_t new_len = take_new ? delta_entries(delta, delta->dense[at], new) : 0;
         uint32_t len = add_entries(old, old_len, new, new_len, sum);
         weir_bucket_write_segment(writer, take_old ? segment : next, sum, len);
         if (take_old)

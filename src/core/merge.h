@@ -6,7 +6,7 @@
 
 #include "core/window.h"
 
-/* Brings the cells and bins of a delta into the order of segments, before its merges. */
+/* Brings the cells of a delta into the order of segments, before its merges. */
 void weir_merge_sort(struct weir_cells *delta);
 
 /* stored->bytes = stored->bytes + delta. */

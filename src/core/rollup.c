@@ -2,8 +2,8 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <xxhash.h>
 
+#include "core/segments.h"
 #include "weir/err.h"
 #include "weir/partition.h"
 
@@ -29,12 +29,6 @@ struct sketch { /* a bucket's visitors over all partitions */
     uint8_t hll[WEIR_HLL_REGISTERS];
 };
 
-struct segment {
-    int dimension;
-    char *text;
-    uint32_t len;
-};
-
 typedef int64_t cell[WEIR_COUNTERS];
 
 struct window {
@@ -49,10 +43,8 @@ struct weir_rollup {
     const struct weir_plan *plan;
     struct partition *partitions;
     uint32_t partitions_len;
-    struct segment *segments;
-    uint32_t segments_len, segments_cap;
-    uint32_t *by_name; /* open addressing over segments, 0 free */
-    uint32_t by_name_bits;
+    struct weir_segments segments;
+    uint32_t cells_cap; /* segments that the windows' cells have room for */
     struct window windows[WEIR_WINDOWS_MAX];
     struct sketch **sketches[WEIR_LEVELS]; /* ascending by index */
     uint32_t sketches_len[WEIR_LEVELS], sketches_cap[WEIR_LEVELS];
@@ -65,56 +57,24 @@ static void *resize(void *array, size_t bytes) {
     return grown;
 }
 
-/* ---- segments ---- */
-
-static uint32_t *name_slot(const struct weir_rollup *r, int dimension, struct weir_str text) {
-    uint32_t mask = (1U << r->by_name_bits) - 1;
-    uint32_t at = (uint32_t)XXH3_64bits_withSeed(text.data, text.len, (uint64_t)dimension) & mask;
-    for (; r->by_name[at]; at = (at + 1) & mask) {
-        const struct segment *known = &r->segments[r->by_name[at]];
-        if (known->dimension == dimension && known->len == text.len &&
-            memcmp(known->text, text.data, text.len) == 0)
-            break;
-    }
-    return &r->by_name[at];
-}
-
-static void grow_names(struct weir_rollup *r) {
-    free(r->by_name);
-    r->by_name_bits++;
-    r->by_name = calloc((size_t)1 << r->by_name_bits, sizeof *r->by_name);
-    WEIR_ASSERT(r->by_name != NULL);
-    for (uint32_t i = 1; i < r->segments_len; i++)
-        *name_slot(r, r->segments[i].dimension,
-                   (struct weir_str){r->segments[i].text, r->segments[i].len}) = i;
-}
-
-static void grow_cells(struct weir_rollup *r, uint32_t cap) {
+/* Room for the counters of every segment; new ones are zero. */
+static void grow_cells(struct weir_rollup *r) {
+    uint32_t cap = r->segments.cap;
+    if (cap == r->cells_cap)
+        return;
     for (uint32_t w = 0; w < r->plan->windows_len; w++) {
         struct window *window = &r->windows[w];
         window->now = resize(window->now, cap * sizeof(cell));
         window->before = resize(window->before, cap * sizeof(cell));
-        memset(window->now + r->segments_cap, 0, (cap - r->segments_cap) * sizeof(cell));
-        memset(window->before + r->segments_cap, 0, (cap - r->segments_cap) * sizeof(cell));
+        memset(window->now + r->cells_cap, 0, (cap - r->cells_cap) * sizeof(cell));
+        memset(window->before + r->cells_cap, 0, (cap - r->cells_cap) * sizeof(cell));
     }
-    r->segments = resize(r->segments, cap * sizeof *r->segments);
-    r->segments_cap = cap;
+    r->cells_cap = cap;
 }
 
 static uint32_t segment_of(struct weir_rollup *r, int dimension, struct weir_str text) {
-    uint32_t *slot = name_slot(r, dimension, text);
-    if (*slot)
-        return *slot;
-    if (r->segments_len == r->segments_cap)
-        grow_cells(r, r->segments_cap * 2);
-    uint32_t number = *slot = r->segments_len++;
-    char *copy = malloc(text.len + 1);
-    WEIR_ASSERT(copy != NULL);
-    memcpy(copy, text.data, text.len);
-    copy[text.len] = '\0';
-    r->segments[number] = (struct segment){dimension, copy, text.len};
-    if (r->segments_len * 2 > 1U << r->by_name_bits)
-        grow_names(r);
+    uint32_t number = weir_segments_number(&r->segments, dimension, text);
+    grow_cells(r);
     return number;
 }
 
@@ -134,11 +94,8 @@ struct weir_rollup *weir_rollup_new(const struct weir_plan *plan) {
         window->bins = calloc(WEIR_BINS, sizeof *window->bins);
         WEIR_ASSERT(window->bins != NULL);
     }
-    grow_cells(r, 64);
-    r->segments[0] = (struct segment){-1, NULL, 0};
-    r->segments_len = 1;
-    r->by_name_bits = 6;
-    grow_names(r);
+    weir_segments_init(&r->segments);
+    grow_cells(r);
     return r;
 }
 
@@ -157,8 +114,7 @@ void weir_rollup_free(struct weir_rollup *r) {
         return;
     for (uint32_t i = 0; i < r->partitions_len; i++)
         free_partition(&r->partitions[i]);
-    for (uint32_t i = 1; i < r->segments_len; i++)
-        free(r->segments[i].text);
+    weir_segments_close(&r->segments);
     for (uint32_t w = 0; w < r->plan->windows_len; w++) {
         free(r->windows[w].now);
         free(r->windows[w].before);
@@ -170,8 +126,6 @@ void weir_rollup_free(struct weir_rollup *r) {
         free(r->sketches[l]);
     }
     free(r->partitions);
-    free(r->segments);
-    free(r->by_name);
     free(r);
 }
 
@@ -371,7 +325,7 @@ static void unite_visitors(struct weir_rollup *r, struct window *window) {
 
 static void advance_window(struct weir_rollup *r, struct window *window, int64_t t) {
     int64_t old = window->as_of_ms, width_ms = window->width_ms;
-    size_t bytes = r->segments_len * sizeof(cell);
+    size_t bytes = r->segments.len * sizeof(cell);
     if (old == INT64_MIN || t - old >= width_ms) { /* nothing of the old sums stays */
         memset(window->now, 0, bytes);
         memset(window->before, 0, bytes);
@@ -438,15 +392,15 @@ int64_t weir_rollup_as_of(const struct weir_rollup *r, uint32_t window) {
 }
 
 uint32_t weir_rollup_segments(const struct weir_rollup *r) {
-    return r->segments_len;
+    return r->segments.len;
 }
 
 int weir_rollup_dimension(const struct weir_rollup *r, uint32_t segment) {
-    return r->segments[segment].dimension;
+    return r->segments.items[segment].dimension;
 }
 
 struct weir_str weir_rollup_value(const struct weir_rollup *r, uint32_t segment) {
-    return (struct weir_str){r->segments[segment].text, r->segments[segment].len};
+    return (struct weir_str){r->segments.items[segment].text, r->segments.items[segment].len};
 }
 
 const int64_t *weir_rollup_cell(const struct weir_rollup *r, uint32_t window, uint32_t segment) {
@@ -477,7 +431,7 @@ bool weir_rollup_has_previous(const struct weir_rollup *r, uint32_t window) {
 }
 
 size_t weir_rollup_memory(const struct weir_rollup *r) {
-    size_t bytes = r->segments_cap * sizeof(cell) * 2 * r->plan->windows_len;
+    size_t bytes = r->cells_cap * sizeof(cell) * 2 * r->plan->windows_len;
     for (uint32_t i = 0; i < r->partitions_len; i++)
         for (int l = 0; l < WEIR_LEVELS; l++)
             for (uint32_t at = 0; at < r->partitions[i].levels[l].len; at++)

@@ -29,12 +29,14 @@ static void count(struct counts *counts, uint32_t counter, int64_t amount) {
 static struct weir_cells *book(struct weir_partition *p, const struct counts *counts,
                                const uint16_t *values, int64_t time_ms) {
     struct weir_cells *cells = weir_window_delta(&p->window, time_ms);
-    uint32_t segments = values ? 1 + p->plan->dimensions_len : 1;
-    for (uint32_t s = 0; s < segments; s++) {
-        uint32_t dense = s == 0 ? 0 : weir_window_dense(&p->window, s - 1, values[s - 1]);
+    uint32_t dense = 0;
+    for (uint32_t d = 0;; d++) {
         int64_t *cell = weir_cells_at(cells, dense);
         for (uint32_t i = 0; i < counts->len; i++)
             cell[counts->adds[i].counter] += counts->adds[i].amount;
+        if (!values || d == p->plan->dimensions_len)
+            break;
+        dense = weir_window_dense(&p->window, d, values[d]);
     }
     return cells;
 }
@@ -82,7 +84,7 @@ static void settle(struct weir_partition *p, const struct weir_session *session,
     count(&counts, WEIR_C_S_REVENUE, micros);
     count(&counts, WEIR_C_EVICTED, evicted);
     struct weir_cells *cells = book(p, &counts, session->values, end_ms);
-    weir_cells_add_bin(cells, 0, weir_sketch_bin(duration_ms));
+    weir_cells_add_bin(cells, weir_sketch_bin(duration_ms));
     if (abandoned && session->visitor && p->plan->recovery_ms > 0)
         weir_visitors_abandoned(&p->visitors, session->visitor, end_ms, weir_partition_floor_ms(p));
 }

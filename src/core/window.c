@@ -107,37 +107,32 @@ int64_t *weir_cells_add(struct weir_cells *cells, uint32_t dense) {
     return cells->cells[number];
 }
 
-static uint8_t *registers(struct weir_cells *cells) {
-    if (!cells->hll) {
-        cells->hll = calloc(1, WEIR_HLL_REGISTERS);
-        WEIR_ASSERT(cells->hll != NULL);
-    }
-    return cells->hll;
+static void *zeroed(size_t len, size_t size) {
+    void *array = calloc(len, size);
+    WEIR_ASSERT(array != NULL);
+    return array;
 }
 
 void weir_cells_add_visitor(struct weir_cells *cells, uint64_t hash) {
-    weir_hll_add(registers(cells), hash);
+    if (!cells->hll)
+        cells->hll = zeroed(WEIR_HLL_REGISTERS, sizeof *cells->hll);
+    weir_hll_add(cells->hll, hash);
 }
 
-static void add_visitors(struct weir_cells *cells, const uint8_t *from) {
-    uint8_t *hll = registers(cells);
-    for (int i = 0; i < WEIR_HLL_REGISTERS; i++)
-        hll[i] = from[i] > hll[i] ? from[i] : hll[i];
-}
-
-void weir_cells_add_bin(struct weir_cells *cells, uint32_t dense, uint32_t bin) {
-    if (cells->bins_len == cells->bins_cap)
-        cells->bins = grow(cells->bins, &cells->bins_cap, sizeof *cells->bins);
-    cells->bins[cells->bins_len++] = (struct weir_bin){dense, bin};
+void weir_cells_add_bin(struct weir_cells *cells, uint32_t bin) {
+    if (!cells->bins)
+        cells->bins = zeroed(WEIR_BINS, sizeof *cells->bins);
+    cells->bins[bin]++;
 }
 
 static void cells_clear(struct weir_cells *cells) {
     for (uint32_t i = 0; i < cells->len; i++)
         cells->map[cells->dense[i]] = 0;
     cells->len = 0;
-    cells->bins_len = 0;
     if (cells->hll)
         memset(cells->hll, 0, WEIR_HLL_REGISTERS);
+    if (cells->bins)
+        memset(cells->bins, 0, WEIR_BINS * sizeof *cells->bins);
 }
 
 /* ---- stored buckets ---- */
@@ -210,18 +205,21 @@ static void add_cells(struct weir_cells *to, const struct weir_cells *from) {
 
 static void fold_totals(struct weir_window *window, const struct weir_cells *delta) {
     add_cells(&window->totals, delta);
-    for (uint32_t i = 0; i < delta->bins_len; i++)
-        if (delta->bins[i].dense == 0)
-            window->totals_bins[delta->bins[i].bin]++;
+    for (int bin = 0; delta->bins && bin < WEIR_BINS; bin++)
+        window->totals_bins[bin] += delta->bins[bin];
 }
 
 /* Moves all that is in a delta into another one. */
 static void move_delta(struct weir_cells *to, struct weir_cells *from) {
     add_cells(to, from);
-    for (uint32_t i = 0; i < from->bins_len; i++)
-        weir_cells_add_bin(to, from->bins[i].dense, from->bins[i].bin);
-    if (from->hll)
-        add_visitors(to, from->hll);
+    if (from->hll && !to->hll)
+        to->hll = zeroed(WEIR_HLL_REGISTERS, sizeof *to->hll);
+    for (int i = 0; from->hll && i < WEIR_HLL_REGISTERS; i++)
+        to->hll[i] = from->hll[i] > to->hll[i] ? from->hll[i] : to->hll[i];
+    if (from->bins && !to->bins)
+        to->bins = zeroed(WEIR_BINS, sizeof *to->bins);
+    for (int bin = 0; from->bins && bin < WEIR_BINS; bin++)
+        to->bins[bin] += from->bins[bin];
     cells_clear(from);
 }
 

@@ -27,11 +27,8 @@ struct weir_cells {
     uint32_t *dense;  /* cell number to dense segment */
     int64_t (*cells)[WEIR_COUNTERS];
     uint32_t len, cap;
-    uint8_t *hll;     /* NULL until the first visitor */
-    struct weir_bin { /* one per settled session and segment */
-        uint32_t dense, bin;
-    } * bins;
-    uint32_t bins_len, bins_cap;
+    uint8_t *hll;   /* NULL until the first visitor */
+    uint32_t *bins; /* of the total's settled durations, NULL until the first */
 };
 
 struct weir_stored {
@@ -90,7 +87,8 @@ static inline int64_t *weir_cells_at(struct weir_cells *cells, uint32_t dense) {
     return number ? cells->cells[number - 1] : weir_cells_add(cells, dense);
 }
 void weir_cells_add_visitor(struct weir_cells *cells, uint64_t hash);
-void weir_cells_add_bin(struct weir_cells *cells, uint32_t dense, uint32_t bin);
+/* A settled duration of the total. */
+void weir_cells_add_bin(struct weir_cells *cells, uint32_t bin);
 
 /* From now on folds also add everything up, whatever its bucket. 0, or -1 when memory is out. */
 int weir_window_keep_totals(struct weir_window *window);

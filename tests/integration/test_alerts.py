@@ -22,7 +22,8 @@ SECRET = "a secret of the test"
 
 
 def iso(ms):
-    return datetime.fromtimestamp(ms / 1000, timezone.utc).strftime("%Y-%m-%dT%H:%M:%S.") + f"{ms % 1000:03d}Z"
+    text = datetime.fromtimestamp(ms // 1000, timezone.utc).strftime("%Y-%m-%dT%H:%M:%S")
+    return f"{text}.{ms % 1000:03d}Z"
 
 
 class Shop:
@@ -32,7 +33,8 @@ class Shop:
         parts.setdefault("time", {"out_of_orderness": "0s", "idle_timeout": "10m"})
         parts.setdefault("alerts", {})
         parts["alerts"] = {"rules_files": ["rules.yaml"], "suspect_lag": "2h", **parts["alerts"]}
-        self.config = t.Config(t.topic(label, 1), windows=["10s", "1m", "2m"], commit={"interval": "50ms"},
+        self.config = t.Config(t.topic(label, 1), windows=["10s", "1m", "2m"],
+                               commit={"interval": "50ms"},
                                events={"dimensions": {"country": "country"}}, **parts)
         self.config.rules(*rules)
         self.now = (int(time.time() * 1000) - 1800000) // SLIDE * SLIDE
@@ -62,7 +64,8 @@ class Shop:
                     lines += self.session(self.now + n * 100, country, n < its_share * sessions)
             lines += [b"junk"] * junk
             self.now += SLIDE
-            lines.append(json.dumps({"type": "session_end", "session": "clock", "time": iso(self.now)}).encode())
+            clock = {"type": "session_end", "session": "clock", "time": iso(self.now)}
+            lines.append(json.dumps(clock).encode())
             t.produce(self.config.topic, lines, 0)
             if wait:
                 t.wait_window(self.redis, self.config, "10s", self.now)
@@ -70,7 +73,8 @@ class Shop:
 
     def told(self):
         """The stream: (status, alert) in their order."""
-        alerts = [json.loads(fields["alert"]) for _, fields in self.redis.stream(self.config.key("alerts"))]
+        stream = self.redis.stream(self.config.key("alerts"))
+        alerts = [json.loads(fields["alert"]) for _, fields in stream]
         return [(alert["status"], alert) for alert in alerts]
 
     def statuses(self):
@@ -183,7 +187,8 @@ def check_alert(checks, shop):
     alert = found[0]
     want = {"status": "firing", "rule": "ConversionDown", "metric": "conversion_rate",
             "reading": "live", "window": "10s", "segment": {}, "value": 0.05, "num": 1, "den": 20,
-            "threshold": 0.2, "ends_at": None, "labels": {"severity": "page"}, "as_of": iso(shop.now),
+            "threshold": 0.2, "ends_at": None, "labels": {"severity": "page"},
+            "as_of": iso(shop.now),
             "starts_at": iso(shop.now - 2 * SLIDE), "data_quality": "good"}
     for name, value in want.items():
         checks.equal(alert.get(name), value, f"firing alert: {name}")
@@ -252,8 +257,13 @@ def survives_kill(checks):
     checks.equal(keys, {told[1]["id"], told[2]["id"]}, "idempotency keys at the webhook")
     shop.slide(0.05, times=3).slide(0.5)
     again = [alert for _, alert in shop.told()][3:]
-    checks.equal([a["status"] for a in again], ["pending", "firing", "resolved"], "the next incident")
+    statuses = [alert["status"] for alert in again]
+    checks.equal(statuses, ["pending", "firing", "resolved"], "the next incident")
     checks.equal({a["id"] for a in again} & {a["id"] for a in told}, set(), "ids of both incidents")
+
+
+def labels_of(request):
+    return json.loads(request["body"])["alerts"][0]["labels"]
 
 
 def silences(checks):
@@ -272,7 +282,7 @@ def silences(checks):
     shop.slide(0.05)
     got = hook.wait(1)
     time.sleep(1)
-    names = [json.loads(request["body"])["alerts"][0]["labels"]["alertname"] for request in hook.got()]
+    names = [labels_of(request)["alertname"] for request in hook.got()]
     checks.equal(names, ["Other"], f"alerts at the webhook of {len(got)}")
     shop.slide(0.5)
     hook.wait(2)
@@ -282,8 +292,7 @@ def silences(checks):
     checks.equal(code, 0, f"exit code of silence expire: {err[-300:]}")
     shop.slide(0.15)
     request = hook.wait(3)[2]
-    labels = json.loads(request["body"])["alerts"][0]["labels"]
-    checks.equal(labels["alertname"], "ConversionDown", "the alert after the silence")
+    checks.equal(labels_of(request)["alertname"], "ConversionDown", "the alert after the silence")
 
 
 def reload(checks):
@@ -296,7 +305,8 @@ def reload(checks):
     weir.signal(signal.SIGHUP)
     weir.wait_log("are taken over")
     shop.slide(0.15)
-    checks.equal(sorted(a["rule"] for a in shop.firing()), ["First", "Second"], "firing after SIGHUP")
+    names = sorted(alert["rule"] for alert in shop.firing())
+    checks.equal(names, ["First", "Second"], "firing after SIGHUP")
     shop.config.write("rules.yaml", "groups: [{name: test, rules: [{alert: Third, metrik: x}]}]")
     weir.signal(signal.SIGHUP)
     weir.wait_log("nothing was changed")
@@ -408,7 +418,8 @@ def dead_sink(checks):
     hook = Webhook(port=port)
     got = hook.wait(1, 20)
     checks.equal(got[0]["headers"]["idempotency-key"], shop.told()[0][1]["id"], "what arrives late")
-    t.wait_until(10, lambda: shop.weir.metric("weir_sink_waiting", sink="dead") == 0, "the queue is empty")
+    t.wait_until(10, lambda: shop.weir.metric("weir_sink_waiting", sink="dead") == 0,
+                 "the queue is empty")
 
 
 def suspect(checks):

@@ -16,20 +16,22 @@ from weirstream import (
     Feeder,
     buckets,
     closers_at,
+    differences,
+    feed,
     feed_closers,
     finish_and_compare,
     ms_of,
+    replay,
     same_buckets,
     same_figures,
     stream_config,
     traffic,
     undisturbed,
     wait_for_slide,
+    write_lines,
 )
 
 DATA = os.path.join(t.SHARED, "data")
-# a visitor's cart and later purchase may lie in two partitions, but replay has only one
-ACROSS_PARTITIONS = ("recovered_carts", "recovery_rate")
 
 
 def has_data(checks, *files):
@@ -49,7 +51,7 @@ def check_segments(checks, redis, config, window, summary, dimension):
     wrong = []
     for name in names - {"_other"}:
         found = redis.hash(config.key(f"now:{window}:{dimension}:{name}"))
-        wrong += [f"{name}: {text}" for text in t.differences(found, values[name], ACROSS_PARTITIONS)]
+        wrong += [f"{name}: {text}" for text in differences(found, values[name])]
     checks.equal(wrong, [], f"{window} by {dimension}")
     if "_other" not in names:
         missing = [v for v in values if v not in names and values[v]["live"]["events"]]
@@ -57,27 +59,12 @@ def check_segments(checks, redis, config, window, summary, dimension):
         return
     found = redis.hash(config.key(f"now:{window}:{dimension}:_other"))
     for name in ("events", "sessions", "revenue", "orders"):
-        rest = sum(Decimal(repr(values[v]["live"][name])) for v in values if v not in names - {"_other"})
+        others = [v for v in values if v not in names - {"_other"}]
+        rest = sum(Decimal(repr(values[v]["live"][name])) for v in others)
         checks.that(
             Decimal(found[name]) == round(rest, 6),
             f"{dimension}, _other: {name} is {found[name]}, the rest of the replay has {rest}",
         )
-
-
-def feed(config, keyed, closers):
-    """Records by key, then one record in each partition so much later that every session has ended.
-    It lies beyond the windows, which end out_of_orderness before it."""
-    t.produce(config.topic, keyed)
-    for partition, closer in enumerate(closers):
-        t.produce(config.topic, [closer], partition)
-    return len(keyed) + len(closers)
-
-
-def write_lines(config, lines):
-    path = os.path.join(config.dir, "input.jsonl")
-    with open(path, "wb") as out:
-        out.write(b"\n".join(lines) + b"\n")
-    return path
 
 
 def rees46(files):
@@ -104,8 +91,8 @@ def count_and_compare(checks, config, keyed, closers, close_ms, window, slide_ms
     total = feed(config, keyed, closers)
     t.wait_counted(redis, config, PARTITIONS, total, watch=weir)
     found = wait_for_slide(redis, config, window, close_ms, slide_ms)
-    summary = t.replay(config, write_lines(config, [line for _, line in keyed]))
-    checks.equal(t.differences(found, summary, ACROSS_PARTITIONS), [], f"{what}, {window}")
+    summary = replay(config, write_lines(config, [line for _, line in keyed]))
+    checks.equal(differences(found, summary), [], f"{what}, {window}")
     return redis, weir, found, summary
 
 
@@ -120,7 +107,8 @@ def totals_multicategory(checks):
                       windows=["1m", "1h", "24h"])
     end = datetime(2019, 10, 1, 8, tzinfo=timezone.utc)
     redis, weir, found, summary = count_and_compare(
-        checks, config, rees46([file]), rees46_closers(end), ms_of(end), "24h", 60000, "multicategory")
+        checks, config, rees46([file]), rees46_closers(end), ms_of(end), "24h", 60000,
+        "multicategory")
     # the table of shared/data/README.md, with the closing events
     table = {"sessions": "5066", "conversion_rate.num": "200", "orders": "214",
              "revenue": "59442.63", "bounce_rate.num": "2067", "settled.sessions": "5066",
@@ -140,7 +128,8 @@ def totals_cosmetics(checks):
     files = [f"rees46/cosmetics-{month}.jsonl" for month in ("2022-dec", "2023-jan", "2023-feb")]
     if not has_data(checks, *files):
         return
-    events = {"preset": "rees46", "dimensions": {"brand": "brand"}, "types": {"close": "session_end"}}
+    events = {"preset": "rees46", "dimensions": {"brand": "brand"},
+              "types": {"close": "session_end"}}
     config = t.Config(t.topic("cosmetics", PARTITIONS), events=events, time=SLOW_TICKS,
                       workers=2, windows=["10m", "24h", "90d"])
     end = datetime(2023, 2, 1, 5, tzinfo=timezone.utc)
@@ -161,13 +150,15 @@ def totals_otto(checks):
     keyed = [(str(json.loads(line)["session"]), line) for line in records]
     config = t.Config(t.topic("otto", PARTITIONS), time=SLOW_TICKS, windows=["1h", "90d"],
                       events={"preset": "otto", "types": {"close": "session_end"}},
-                      sessions={"gap": "30d", "cap": "60d", "bounce": "single_event", "cart": "any"})
+                      sessions={"gap": "30d", "cap": "60d", "bounce": "single_event",
+                                "cart": "any"})
     end = datetime(2022, 10, 1, tzinfo=timezone.utc)
-    closers = [json.dumps({"session": 900000 + p, "aid": 1, "ts": ms_of(end), "type": "close"}).encode()
-               for p in range(PARTITIONS)]
+    closer = {"aid": 1, "ts": ms_of(end), "type": "close"}
+    closers = [json.dumps({**closer, "session": 900000 + p}).encode() for p in range(PARTITIONS)]
     _, _, found, _ = count_and_compare(
         checks, config, keyed, closers, ms_of(end), "90d", 3600000, "otto")
-    for name, want in {"sessions": "20", "orders": "10", "settled.conversion_rate": "0.150000"}.items():
+    table = {"sessions": "20", "orders": "10", "settled.conversion_rate": "0.150000"}
+    for name, want in table.items():
         checks.equal(found.get(name), want, f"otto: {name}")
 
 
@@ -199,8 +190,8 @@ def totals_generated(checks):
     weir = t.Weir(config)
     t.wait_counted(redis, config, PARTITIONS, total, watch=weir)
     found = wait_for_slide(redis, config, "24h", ms_of(end), 60000)
-    summary = t.replay(config, path)
-    checks.equal(t.differences(found, summary, ACROSS_PARTITIONS), [], "generated, 24h")
+    summary = replay(config, path)
+    checks.equal(differences(found, summary), [], "generated, 24h")
     for dimension in DIMENSIONS:
         check_segments(checks, redis, config, "24h", summary, dimension)
     checks.equal(weir.metric("weir_records_total"), total, "weir_records_total")
@@ -300,153 +291,74 @@ def processes_and_workers(checks):
     one, want = undisturbed(checks, config, total, ms_of(end))
     same_figures(checks, two, one, "two processes and two workers")
     same_buckets(checks, got, want, "two processes and two workers")
-    summary = t.replay(config, write_lines(config, [line for _, line in keyed]))
-    checks.equal(t.differences(two, summary, ACROSS_PARTITIONS), [], "two processes and replay")
+    summary = replay(config, write_lines(config, [line for _, line in keyed]))
+    checks.equal(differences(two, summary), [], "two processes and replay")
 
 
-# ---- bad records ----
-
-
-BAD = [
-    (b"this is not JSON", "bad_json"),
-    (b'{"type":"page_view","time":"2026-01-05T09:00:00Z","session":"s', "bad_json"),
-    (b"", None),  # a tombstone
-    (b'{"type":"page_view","time":"2026-01-05T09:00:00Z"}', None),
-    (b'{"type":"page_view","session":"x"}', None),
-    (b'{"type":"page_view","session":"x","time":"yesterday"}', None),
-    (b'{"type":"page_view","session":"x","time":"2026-01-05T09:00:00Z","pad":"' + b"x" * 70000 + b'"}',
-     "too_large"),
-    (b'{"type":"page_view","session":"x","time":"2126-01-05T09:00:00Z"}', "too_far_ahead"),
-    (b"\xff\xfe\x00\x01 bytes", None),
-    (b"[{}," * 2000 + b"{}]", None),
-]
-
-
-def dead_letters(checks):
-    letters = t.topic("dlq", 1)
-    config = t.Config(t.topic("bad", PARTITIONS), time=SLOW_TICKS, kafka={"dead_letter_topic": letters},
-                      windows=["1m", "24h"])
-    good = b'{"type":"page_view","session":"good","time":"2026-01-05T09:00:00Z"}'
-    for number, (record, _) in enumerate(BAD):
-        t.produce_one(config.topic, record, number % PARTITIONS, f"key-{number}")
-    t.produce(config.topic, [good], 0)
+def quiet_partitions(checks):
+    """One without any record holds nobody back; one that falls silent does, until idle_timeout."""
+    config = t.Config(t.topic("quiet", PARTITIONS), windows=["10s", "24h"],
+                      time={"idle_timeout": "4s", "out_of_orderness": "0s"})
     redis = t.Redis()
-    weir = t.Weir(config)
-    t.wait_counted(redis, config, PARTITIONS, len(BAD) + 1, watch=weir)
-    found = t.consume(letters)
-    checks.equal(len(found), len(BAD), "dead letters")
-    for number, (record, reason) in enumerate(BAD):
-        match = [letter for letter in found if letter[3] == b"key-%d" % number]
-        if not checks.equal(len(match), 1, f"dead letters of record {number}"):
-            continue
-        _, _, headers, _, value = match[0]
-        checks.equal(value, record, f"bytes of dead letter {number}")
-        checks.equal(headers.get("weir-topic"), config.topic, f"topic of dead letter {number}")
-        checks.equal(headers.get("weir-partition"), str(number % PARTITIONS), f"partition of {number}")
-        checks.equal(headers.get("weir-offset"), str(number // PARTITIONS), f"offset of {number}")
-        checks.that(headers.get("weir-reason"), f"a reason of dead letter {number}: {headers}")
-        if reason:
-            checks.equal(headers.get("weir-reason"), reason, f"reason of dead letter {number}")
-    t.wait_until(5, lambda: weir.metric("weir_records_total") == len(BAD) + 1, "records in /metrics")
-    checks.equal(weir.metric("weir_dead_letters_total"), len(BAD), "weir_dead_letters_total")
-    checks.equal(weir.metric("weir_dead_letters_total", reason="bad_json") >= 2, True, "bad_json >= 2")
-    checks.equal(weir.metric("weir_dead_letters_sent_total"), len(BAD), "weir_dead_letters_sent_total")
-    checks.equal(weir.metric("weir_events_total"), 1, "weir_events_total")
-    checks.equal(weir.stop(), 0, "exit code")
-    again = t.Weir(config).wait_log("partition claimed", times=PARTITIONS)
-    time.sleep(1)
-    checks.equal(again.stop(), 0, "exit code of the second run")
-    checks.equal(len(t.consume(letters)), len(BAD), "dead letters after a restart")
+    start = int(time.time() * 1000) - 3600000
+    start -= start % 10000
 
+    def page_view(second, partition):
+        event = {"type": "page_view", "session": f"s{second}", "time": iso(start + second * 1000)}
+        t.produce(config.topic, [json.dumps(event).encode()], partition)
 
-# ---- refusals ----
-
-
-def refused(checks, config, code, *words, args=(), seconds=30):
-    weir = t.Weir(config, *args)
-    got = weir.wait_exit(seconds)
-    checks.equal(got, code, f"exit code ({words[0]}): {weir.tail()}")
-    for word in words:
-        checks.contains(weir.log(), word, f"what weir says (exit {code})")
-
-
-def refusals(checks):
-    nothing = f"nothing-{t.SUFFIX}"
-    refused(checks, t.Config(nothing), 1, nothing, "does not exist")
-    topic = t.topic("refused", 1)
-    refused(checks, t.Config(topic, redis="redis://127.0.0.1:1/0"), 3, "127.0.0.1:1")
-    refused(checks, t.Config(topic, brokers="127.0.0.1:1"), 3, "127.0.0.1:1", seconds=60)
-    evicting = t.Service("redis", "--maxmemory-policy", "allkeys-lru")
-    refused(checks, t.Config(topic, redis=evicting.env["REDIS_URL"]), 4, "allkeys-lru", "noeviction")
-    weir = t.Weir(t.Config(topic)).ready()
-    taken = t.Config(topic, http={"listen": f"127.0.0.1:{weir.port()}"})
-    other = t.Weir(taken)
-    checks.that(other.wait_exit() != 0, "a port that is taken ends weir")
-    checks.contains(other.log(), str(weir.port()), "what weir says of a port that is taken")
-
-
-def changed_definitions(checks):
-    """Another list of windows under the same group: refused, until --rebuild."""
-    config = stream_config("changed")
-    path, end = traffic(checks, config, 20000)
-    with open(path, "rb") as lines:
-        keyed = [(json.loads(line)["session"], line.rstrip(b"\n")) for line in lines]
-    total = feed(config, keyed, closers_at(end))
-    redis = t.Redis()
-    weir = t.Weir(config)
-    t.wait_counted(redis, config, PARTITIONS, total, watch=weir)
-    before = wait_for_slide(redis, config, "24h", ms_of(end), 60000)
-    checks.equal(weir.stop(), 0, "exit code")
-    config.change(windows=["1m", "2h", "24h"], sessions={"gap": "20m"})
-    refused(checks, config, 4, "kafka.group", "--rebuild")
-    checks.equal(redis.hash(config.key("now:24h")), before, "the total after the refusal")
-
-    weir = t.Weir(config, "--rebuild")
-    wait_for_slide(redis, config, "2h", ms_of(end), 60000)
-    t.wait_counted(redis, config, PARTITIONS, total, watch=weir)
-    summary = t.replay(config, write_lines(config, [line for _, line in keyed]))
-    t.wait_until(10, lambda: not t.differences(redis.hash(config.key("now:24h")), summary,
-                                               ACROSS_PARTITIONS),
-                 "the total after --rebuild is the replay's")
-    checks.that(True, "rebuilt")
-    checks.equal(weir.stop(), 0, "exit code after --rebuild")
-    weir = t.Weir(config).wait_log("partition claimed", times=PARTITIONS)
-    checks.equal(weir.stop(), 0, "exit code of the run after --rebuild")
-    checks.equal(sum(t.offsets(redis, config, PARTITIONS)), total, f"offsets at the end: {weir.tail()}")
-
-
-def missing_state(checks):
-    """Redis is empty, but Kafka's group has offsets."""
-    private = t.Service("redis")
-    url = private.env["REDIS_URL"]
-    config = t.Config(t.topic("missing", PARTITIONS), redis=url, time=SLOW_TICKS, windows=["1m", "24h"])
-    redis = t.Redis(url)
-    good = b'{"type":"page_view","session":"s%d","time":"2026-01-05T09:00:00Z"}'
-    t.produce(config.topic, [(f"s{n}", good % n) for n in range(1000)])
-    weir = t.Weir(config)
-    t.wait_counted(redis, config, PARTITIONS, 1000, watch=weir)
-    checks.equal(weir.stop(), 0, "exit code")
-    redis.do("FLUSHALL")
-    refused(checks, config, 4, "Redis holds no state", "--rebuild", "kafka.group")
-    refused(checks, config, 4, "Redis holds no state", "--rebuild", "kafka.group")
-    weir = t.Weir(config, "--rebuild")
-    t.wait_counted(redis, config, PARTITIONS, 1000, watch=weir)
-    checks.equal(weir.stop(), 0, "exit code after --rebuild")
-
-    # an empty partition has no counts to lose: not a reason to refuse
-    empty = t.Config(t.topic("empty", 2), redis=url)
-    for _ in range(2):
-        weir = t.Weir(empty).wait_log("partition claimed", times=2)
+    page_view(0, 0)
+    page_view(30, 0)
+    t.Weir(config)
+    begun = time.monotonic()
+    t.wait_window(redis, config, "10s", start + 30000, 20)
+    checks.that(time.monotonic() - begun < 4, "empty partitions are not waited for")
+    page_view(40, 1)
+    page_view(60, 0)
+    t.wait_window(redis, config, "10s", start + 40000, 3)
+    page_view(90, 0)
+    for _ in range(4):
         time.sleep(0.5)
-        checks.equal(weir.stop(), 0, "exit code of a run on an empty topic")
+        page_view(90, 0)
+    as_of = int(redis.do("HGET", config.key("now:10s"), "as_of"))
+    checks.that(as_of < start + 60000, f"a silent partition is waited for: {as_of - start}")
+    for _ in range(5):
+        time.sleep(1)
+        page_view(90, 0)
+    found = t.wait_window(redis, config, "10s", start + 90000, 5)
+    checks.equal(found["partitions"], str(PARTITIONS), "partitions")
+
+
+def iso(ms):
+    return datetime.fromtimestamp(ms / 1000, timezone.utc).isoformat()
+
+
+def topic_taken_out(checks):
+    """A topic that is no longer in the config does not hold the windows back."""
+    first, second = t.topic("first", 1), t.topic("second", 1)
+    config = t.Config(first, kafka={"topics": [first, second]}, time=SLOW_TICKS,
+                      windows=["1m", "24h"])
+    event = '{"type":"page_view","session":"s%d","time":"2026-01-05T%02d:00:00Z"}'
+    redis = t.Redis()
+    for name in (first, second):
+        t.produce(name, [(event % (1, 9)).encode()], 0)
+    weir = t.Weir(config)
+    eight = ms_of(datetime(2026, 1, 5, 8, 59, tzinfo=timezone.utc))
+    checks.equal(t.wait_window(redis, config, "1m", eight)["partitions"], "2", "partitions")
+    checks.equal(weir.stop(), 0, "exit code")
+    t.produce(first, [(event % (2, 10)).encode(), (event % (3, 12)).encode()], 0)
+    config.change(kafka={"topics": [first]})
+    t.Weir(config)
+    found = t.wait_window(redis, config, "24h", eight + 3 * 3600000)
+    checks.equal(found["partitions"], "1", "partitions without the second topic")
 
 
 def main():
     t.need_services("kcat")
     checks = t.Checks("run")
     checks.run(totals_multicategory, totals_cosmetics, totals_otto, totals_generated,
-               restart_by_sigterm, restart_by_kill, processes_and_workers, dead_letters, refusals,
-               changed_definitions, missing_state)
+               restart_by_sigterm, restart_by_kill, processes_and_workers, quiet_partitions,
+               topic_taken_out)
     checks.finish()
 
 

@@ -1,11 +1,13 @@
-"""A stream that something happens to, and the same stream in peace: every counter must agree."""
+"""Streams: made, fed, disturbed, and held against the same stream in peace or as a file."""
 
 import json
 import os
+import re
 import subprocess
 import threading
 import time
 from datetime import datetime, timezone
+from decimal import Decimal
 
 import weirtest as t
 
@@ -13,6 +15,10 @@ PARTITIONS = 4
 # no tick by the clock, and nothing is late however old the data are
 SLOW_TICKS = {"idle_timeout": "10m", "allowed_lateness": "400d"}
 GENERATED = ("--start", "2026-01-05T09:00:00Z")
+
+
+# a visitor's cart and later purchase may lie in two partitions, but replay has only one
+ACROSS_PARTITIONS = ("recovered_carts", "recovery_rate")
 
 
 def ms_of(moment):
@@ -25,14 +31,30 @@ def wait_for_slide(redis, config, window, close_ms, slide_ms):
 
 
 def closers_at(end):
-    return [json.dumps({"type": "session_end", "time": end.isoformat(), "session": f"closer-{p}"}).encode()
-            for p in range(PARTITIONS)]
+    closer = {"type": "session_end", "time": end.isoformat()}
+    return [json.dumps({**closer, "session": f"closer-{p}"}).encode() for p in range(PARTITIONS)]
 
 
 def feed_closers(config, closers):
     for partition, closer in enumerate(closers):
         t.produce(config.topic, [closer], partition, config.brokers)
     return closers
+
+
+def feed(config, keyed, closers):
+    """Records by key, then one record in each partition so much later that every session has ended.
+    It lies beyond the windows, which end out_of_orderness before it."""
+    t.produce(config.topic, keyed)
+    for partition, closer in enumerate(closers):
+        t.produce(config.topic, [closer], partition)
+    return len(keyed) + len(closers)
+
+
+def write_lines(config, lines):
+    path = os.path.join(config.dir, "input.jsonl")
+    with open(path, "wb") as out:
+        out.write(b"\n".join(lines) + b"\n")
+    return path
 
 
 def buckets(redis, config):
@@ -56,7 +78,8 @@ def undisturbed(checks, config, total, close_ms):
 
 def same_figures(checks, got, want, what):
     left = {name for name in set(got) | set(want) if name not in ("computed_at", "as_of")}
-    wrong = [f"{n}: {got.get(n)} instead of {want.get(n)}" for n in sorted(left) if got.get(n) != want.get(n)]
+    wrong = [f"{name}: {got.get(name)} instead of {want.get(name)}"
+             for name in sorted(left) if got.get(name) != want.get(name)]
     checks.equal(wrong, [], f"{what}: figures that differ")
 
 
@@ -124,3 +147,29 @@ def finish_and_compare(checks, config, total, close_ms, what, weir=None):
     want_found, want = undisturbed(checks, config, total, close_ms)
     same_figures(checks, found, want_found, what)
     same_buckets(checks, got, want, what)
+
+
+def replay(config, *args):
+    code, out, err = t.command("replay", "--config", config.path, "--summary", "json", *args)
+    if code != 0:
+        raise t.Failure(f"weir replay exits with {code}: {err[-500:]}")
+    return json.loads(out)
+
+
+def same_number(text, number, name=""):
+    """Ratios are published with six places, quantiles of durations with three."""
+    tolerance = "0.0006" if re.search(r"\.p\d\d$", name) else "0.0000006"
+    return text is not None and abs(Decimal(text) - Decimal(repr(number))) <= Decimal(tolerance)
+
+
+def differences(found, summary):
+    """Where a hash in Redis and the replay's summary of the same data do not agree."""
+    wrong = []
+    for prefix, reading in (("", summary["live"]), ("settled.", summary["settled"])):
+        for name, want in reading.items():
+            got = found.get(prefix + name)
+            if name in ACROSS_PARTITIONS or (want is None and got is None):
+                continue
+            if want is None or not same_number(got, want, name):
+                wrong.append(f"{prefix}{name}: Redis {got}, replay {want}")
+    return wrong

@@ -1,7 +1,7 @@
 """Shared by the Python integration tests: services, topics, weir processes, checks.
 
-From the environment: WEIR (the program), KAFKA_BROKERS, REDIS_URL, WEIR_SHARED, WEIR_TESTS. Standard
-library only; records go to Kafka by kcat, topics are made by one request of Kafka's own protocol.
+From the environment: WEIR (the program), KAFKA_BROKERS, REDIS_URL, WEIR_SHARED, WEIR_TESTS.
+Standard library only; records go to Kafka by kcat, topics are made by a request of Kafka's own.
 Whatever a test starts is ended with it, by its own process id.
 """
 
@@ -22,6 +22,8 @@ import urllib.error
 import urllib.request
 from decimal import Decimal
 
+from weirredis import Redis  # noqa: F401 for the tests
+
 TESTS = os.environ.get("WEIR_TESTS") or os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 SHARED = os.environ.get("WEIR_SHARED") or os.path.join(TESTS, "..", "..", "shared")
 SUFFIX = f"{os.getpid():x}{random.randrange(1 << 24):06x}"
@@ -30,7 +32,7 @@ FAST_GROUP = {"session.timeout.ms": 3000, "heartbeat.interval.ms": 500}
 
 
 class Failure(Exception):
-    """Something did not come in time or ended in an unexpected way: the rest of the test is void."""
+    """Something did not come in time or ended in an unexpected way: the rest is void."""
 
 
 class Checks:
@@ -58,8 +60,8 @@ class Checks:
         print(f"skipped: {text}", flush=True)
 
     def run(self, *parts):
-        """Each part is a function of the checks; a Failure ends the part, not the test. Names on the
-        command line choose parts."""
+        """Each part is a function of the checks; a Failure ends the part, not the test. Names on
+        the command line choose parts."""
         chosen = sys.argv[1:]
         for part in parts:
             if chosen and part.__name__ not in chosen:
@@ -127,84 +129,6 @@ def folder():
     path = tempfile.mkdtemp(prefix="weir-test-")
     at_end(lambda: shutil.rmtree(path, ignore_errors=True))
     return path
-
-
-# ---- Redis ----
-
-
-class RedisError(Exception):
-    pass
-
-
-class Redis:
-    """One connection; RESP2 in and out. Replies are bytes, int, list or None."""
-
-    def __init__(self, url=None, timeout=10):
-        match = re.fullmatch(r"redis://([^:/]+):(\d+)(?:/(\d+))?", url or os.environ["REDIS_URL"])
-        if not match:
-            raise Failure("the tests want REDIS_URL as redis://host:port/db")
-        self.url = match.group(0)
-        self.socket = socket.create_connection((match.group(1), int(match.group(2))), timeout)
-        self.file = self.socket.makefile("rb")
-        if match.group(3) and match.group(3) != "0":
-            self.do("SELECT", match.group(3))
-
-    def close(self):
-        self.file.close()
-        self.socket.close()
-
-    def send(self, *words):
-        parts = [b"*%d\r\n" % len(words)]
-        for word in words:
-            data = word if isinstance(word, bytes) else str(word).encode()
-            parts.append(b"$%d\r\n%s\r\n" % (len(data), data))
-        self.socket.sendall(b"".join(parts))
-
-    def read(self):
-        line = self.file.readline()
-        if not line.endswith(b"\r\n"):
-            raise Failure("Redis closed the connection")
-        kind, rest = line[:1], line[1:-2]
-        if kind == b"+":
-            return rest
-        if kind == b"-":
-            raise RedisError(rest.decode())
-        if kind == b":":
-            return int(rest)
-        length = int(rest)
-        if length < 0:
-            return None
-        if kind == b"$":
-            return self.file.read(length + 2)[:-2]
-        return [self.read() for _ in range(length)]
-
-    def do(self, *words):
-        self.send(*words)
-        return self.read()
-
-    def hash(self, key):
-        flat = self.do("HGETALL", key)
-        return {flat[i].decode(): flat[i + 1].decode() for i in range(0, len(flat), 2)}
-
-    def keys(self, pattern):
-        found, cursor = set(), b"0"
-        while True:
-            cursor, some = self.do("SCAN", cursor, "MATCH", pattern, "COUNT", 1000)
-            found.update(some)
-            if cursor == b"0":
-                return sorted(found)
-
-    def dump(self, pattern):
-        """The strings that have such a name."""
-        return {key: self.do("GET", key) for key in self.keys(pattern)}
-
-    def stream(self, key):
-        """(id, {field: text}) of every entry."""
-        entries = []
-        for number, flat in self.do("XRANGE", key, "-", "+"):
-            texts = [item.decode() for item in flat]
-            entries.append((number.decode(), dict(zip(texts[::2], texts[1::2]))))
-        return entries
 
 
 # ---- Kafka ----
@@ -421,7 +345,8 @@ class Weir:
             if text.count(part) >= times:
                 return True
             if not self.alive():
-                raise Failure(f"weir ended with {self.process.returncode} before {part!r}: {text[-1500:]}")
+                code = self.process.returncode
+                raise Failure(f"weir ended with {code} before {part!r}: {text[-1500:]}")
             return False
 
         wait_until(seconds, found, f"{part!r} in weir's log: {self.tail()}")
@@ -473,7 +398,7 @@ class Weir:
         self.process.wait()
 
 
-# ---- totals ----
+# ---- how far it is ----
 
 
 def offsets(redis, config, partitions):
@@ -502,29 +427,3 @@ def wait_window(redis, config, window, as_of_ms, seconds=30):
         return found if int(found.get("as_of", 0)) >= as_of_ms else None
 
     return wait_until(seconds, there, f"window {window} as of {as_of_ms}")
-
-
-def replay(config, *args):
-    code, out, err = command("replay", "--config", config.path, "--summary", "json", *args)
-    if code != 0:
-        raise Failure(f"weir replay exits with {code}: {err[-500:]}")
-    return json.loads(out)
-
-
-def same_number(text, number, name=""):
-    """Ratios are published with six places, quantiles of durations with three."""
-    tolerance = "0.0006" if re.search(r"\.p\d\d$", name) else "0.0000006"
-    return text is not None and abs(Decimal(text) - Decimal(repr(number))) <= Decimal(tolerance)
-
-
-def differences(found, summary, leave_out=()):
-    """Where a hash in Redis and the replay's summary of the same data do not agree."""
-    wrong = []
-    for prefix, reading in (("", summary["live"]), ("settled.", summary["settled"])):
-        for name, want in reading.items():
-            got = found.get(prefix + name)
-            if name in leave_out or (want is None and got is None):
-                continue
-            if want is None or not same_number(got, want, name):
-                wrong.append(f"{prefix}{name}: Redis {got}, replay {want}")
-    return wrong
