@@ -41,7 +41,8 @@ struct weir_worker_figures {
 struct weir_worker;
 
 /* Starts the thread. The config is borrowed and must outlive the worker. `rebuild`: the
- * stored counts were forgotten on purpose, so a partition without any begins at its first offset. */
+ * stored counts were forgotten on purpose, so a partition without any begins at its first offset.
+ */
 int weir_worker_start(struct weir_worker **worker, const struct weir_config *config, int number,
                       bool rebuild, struct weir_err *err);
 /* Asks for the end: drain, commit, leave the group. */

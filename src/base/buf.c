@@ -19,6 +19,11 @@ void weir_buf_clear(struct weir_buf *buf) {
     buf->failed = false;
 }
 
+/* Asked for each byte of a commit, and nearly always so. */
+static bool has_room(const struct weir_buf *buf, size_t extra) {
+    return extra <= buf->cap - buf->len && !buf->failed;
+}
+
 int weir_buf_reserve(struct weir_buf *buf, size_t extra) {
     if (buf->failed)
         return -1;
@@ -44,7 +49,7 @@ int weir_buf_reserve(struct weir_buf *buf, size_t extra) {
 }
 
 int weir_buf_append(struct weir_buf *buf, const void *bytes, size_t len) {
-    if (weir_buf_reserve(buf, len) != 0)
+    if (!has_room(buf, len) && weir_buf_reserve(buf, len) != 0)
         return -1;
     if (len > 0)
         memcpy(buf->data + buf->len, bytes, len);
@@ -73,11 +78,14 @@ int weir_buf_printf(struct weir_buf *buf, const char *format, ...) {
 }
 
 int weir_buf_byte(struct weir_buf *buf, uint8_t byte) {
-    return weir_buf_append(buf, &byte, 1);
+    if (!has_room(buf, 1) && weir_buf_reserve(buf, 1) != 0)
+        return -1;
+    buf->data[buf->len++] = (char)byte;
+    return 0;
 }
 
 int weir_buf_varint(struct weir_buf *buf, uint64_t value) {
-    if (weir_buf_reserve(buf, 10) != 0)
+    if (!has_room(buf, 10) && weir_buf_reserve(buf, 10) != 0)
         return -1;
     uint8_t *at = (uint8_t *)buf->data + buf->len;
     size_t len = 0;

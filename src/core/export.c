@@ -4,6 +4,8 @@
 #include "core/partition_state.h"
 #include "core/records.h"
 
+#define AHEAD 8 /* sessions from the request for a session's line to its turn */
+
 /* Starts a new value; its bytes are appended to p->bytes until finish_change. */
 static struct weir_change *add_change(struct weir_partition *p) {
     if (p->changes_len == p->changes_cap)
@@ -41,6 +43,8 @@ static size_t export_delta(struct weir_partition *p) {
     for (size_t i = 0; i < p->removed_len; i++)
         weir_record_removed(&p->bytes, &p->removed[i]);
     for (size_t i = 0; i < p->dirty_len; i++) {
+        if (i + AHEAD < p->dirty_len)
+            __builtin_prefetch(weir_sessions_at(p->sessions, p->dirty[i + AHEAD]), 1);
         struct weir_session *session = weir_sessions_at(p->sessions, p->dirty[i]);
         if (!(session->flags & WEIR_DIRTY))
             continue; /* ended since, or its slot is listed twice */

@@ -54,7 +54,7 @@ int weir_keys_add(struct weir_keys *keys, const char *text, size_t len, int32_t 
                           .len = (uint32_t)len,
                           .value = value};
     keys->len++;
-    keys->firsts |= weir_keys_first(len > 0 ? text[0] : '"');
+    keys->firsts |= weir_keys_first((char)(len > 0 ? text[0] : '"'));
     return 0;
 }
 
@@ -68,7 +68,8 @@ int weir_quoted_set(struct weir_quoted *quoted, const char *key, size_t len) {
         return -1;
     text[0] = '"';
     memcpy(text + 1, key, len);
-    memcpy(text + 1 + len, "\":", 2);
+    text[1 + len] = '"';
+    text[2 + len] = ':';
     *quoted = (struct weir_quoted){.head = weir_keys_head(text, all),
                                    .tail = weir_keys_head(text + tail_at, all - tail_at),
                                    .mask = all < 8 ? ((uint64_t)1 << (8 * all)) - 1 : UINT64_MAX,

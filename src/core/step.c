@@ -315,7 +315,7 @@ static bool may_start(const struct weir_event *event) {
 static void without_session(struct weir_partition *p, const struct weir_event *event,
                             const struct weir_key *key) {
     struct counts counts;
-    uint16_t values[WEIR_DIMENSIONS_MAX];
+    uint16_t values[WEIR_DIMENSIONS_MAX] = {0};
     counts.len = 0;
     intern_values(p, event, values);
     count_event(p, event, key->visitor, &counts, values);

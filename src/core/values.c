@@ -84,9 +84,10 @@ static bool is_text(struct weir_str text, const char *word) {
 uint32_t weir_values_intern(struct weir_values *values, struct weir_str text) {
     if (!text.data || text.len == 0)
         return WEIR_VALUE_NONE;
-    if (text.len > WEIR_DIMENSION_VALUE_MAX || is_text(text, "_other"))
+    bool reserved = text.data[0] == '_';
+    if (text.len > WEIR_DIMENSION_VALUE_MAX || (reserved && is_text(text, "_other")))
         return WEIR_VALUE_OTHER;
-    if (is_text(text, "_none"))
+    if (reserved && is_text(text, "_none"))
         return WEIR_VALUE_NONE;
     uint32_t *slot = slot_of(values, text);
     if (*slot)
