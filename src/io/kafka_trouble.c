@@ -7,8 +7,7 @@
 
 #define LOG_EVERY_US 1000000
 #define PROBE_EVERY_US 1000000
-#define PROBE_MS 1000 /* a broker answers only after the fetch before it, which waits for 500 ms   \
-                       */
+#define PROBE_MS 1000 /* an answer waits for the fetch before it, up to 500 ms */
 #define UNKNOWN_FOR_US 30000000
 
 void weir_consumer_count_error(struct weir_consumer *consumer, const char *what,
