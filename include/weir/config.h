@@ -74,7 +74,10 @@ void weir_problems_free(struct weir_problems *problems);
  * in `problems`, the first in `err`. A missing or unreadable file is one problem. */
 int weir_config_load(struct weir_config **config, const char *path, struct weir_problems *problems,
                      struct weir_err *err);
-/* As above for one rules file alone; metrics and windows are checked when `config` is not NULL. */
+/* The same for a command: the mistakes go to standard error. */
+int weir_config_load_or_say(struct weir_config **config, const char *path);
+/* As weir_config_load for one rules file alone; metrics and windows are checked when `config` is
+ * not NULL. */
 int weir_config_load_rules(struct weir_rules *rules, const char *path,
                            const struct weir_config *config, struct weir_problems *problems,
                            struct weir_err *err);

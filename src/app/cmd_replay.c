@@ -88,20 +88,12 @@ static int replay(const struct weir_config *config, const struct replay_options 
 int weir_cmd_replay(int argc, char **argv) {
     struct replay_options options = {0};
     struct weir_config *config = NULL;
-    struct weir_problems problems = {0};
-    struct weir_err err;
     int refused = parse(argc, argv, &options);
     if (refused != 0)
         return refused < 0 ? 0 : refused;
-    int status = weir_config_load(&config, options.config, &problems, &err);
-    for (size_t i = 0; i < problems.len; i++)
-        fprintf(stderr, "%s\n", problems.lines[i]);
-    if (status != 0 && problems.len == 0)
-        fprintf(stderr, "weir replay: %s\n", err.text);
-    weir_problems_free(&problems);
-    if (status != 0)
+    if (weir_config_load_or_say(&config, options.config) != 0)
         return WEIR_ERR_INPUT;
-    status = replay(config, &options, argv + optind, argc - optind);
+    int status = replay(config, &options, argv + optind, argc - optind);
     weir_config_free(config);
     return status;
 }

@@ -62,14 +62,8 @@ static int check_complete(const struct weir_config *config, struct weir_err *err
 }
 
 static int load(const char *path, struct weir_config **config) {
-    struct weir_problems problems = {0};
     struct weir_err err;
-    int status = weir_config_load(config, path, &problems, &err);
-    for (size_t i = 0; i < problems.len; i++)
-        fprintf(stderr, "%s\n", problems.lines[i]);
-    if (status != 0 && problems.len == 0)
-        fprintf(stderr, "%s\n", err.text);
-    weir_problems_free(&problems);
+    int status = weir_config_load_or_say(config, path);
     if (status == 0 && (status = check_complete(*config, &err)) != 0) {
         fprintf(stderr, "%s\n", err.text);
         weir_config_free(*config);

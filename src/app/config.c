@@ -123,6 +123,18 @@ int weir_config_load(struct weir_config **config, const char *path, struct weir_
     return result;
 }
 
+int weir_config_load_or_say(struct weir_config **config, const char *path) {
+    struct weir_problems problems = {0};
+    struct weir_err err;
+    int status = weir_config_load(config, path, &problems, &err);
+    for (size_t i = 0; i < problems.len; i++)
+        fprintf(stderr, "%s\n", problems.lines[i]);
+    if (status != 0 && problems.len == 0)
+        fprintf(stderr, "%s\n", err.text);
+    weir_problems_free(&problems);
+    return status;
+}
+
 int weir_config_load_bytes(struct weir_config **config, const char *name, const char *bytes,
                            size_t len, struct weir_problems *problems, struct weir_err *err) {
     *config = NULL;
