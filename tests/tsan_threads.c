@@ -1,9 +1,13 @@
 /* Loaded before all other libraries under the thread sanitizer, which does not know C11's threads
  * and locks: it crashes in the ones, and without the others sees races between a record that
  * librdkafka fills and weir's reading of it. All become POSIX's, whose objects glibc's C11 types
- * are: tests/run builds and loads it. */
+ * are. Nor does it know mremap, whose new place it would take for another thread's that had it
+ * before. tests/run builds and loads this. */
+#define _GNU_SOURCE
 #include <errno.h>
 #include <pthread.h>
+#include <string.h>
+#include <sys/mman.h>
 #include <threads.h>
 #include <time.h>
 
@@ -71,4 +75,15 @@ int cnd_timedwait(cnd_t *restrict condition, mtx_t *restrict mutex,
                   const struct timespec *restrict until) {
     return result(
         pthread_cond_timedwait((pthread_cond_t *)condition, (pthread_mutex_t *)mutex, until));
+}
+
+/* Only as weir calls it: anonymous private memory, grown or shrunk wherever it fits. */
+void *mremap(void *old, size_t old_bytes, size_t new_bytes, int flags, ...) {
+    (void)flags;
+    void *moved = mmap(NULL, new_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (moved == MAP_FAILED)
+        return MAP_FAILED;
+    memcpy(moved, old, old_bytes < new_bytes ? old_bytes : new_bytes);
+    munmap(old, old_bytes);
+    return moved;
 }

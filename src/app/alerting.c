@@ -76,7 +76,7 @@ static void save_state(struct weir_evaluator *e, const struct weir_tracked *trac
 
 static bool parse_state(struct weir_tracked *tracked, const char *fingerprint, const char *text) {
     struct weir_alert *a = &tracked->alert;
-    int64_t state, before, changes;
+    int64_t state = 0, before = 0, changes = 0;
     int64_t *const numbers[] = {&state,        &before,           &a->since_ms,
                                 &a->starts_ms, &a->good_since_ms, &a->sent_ms,
                                 &changes,      &a->as_of_ms};

@@ -107,7 +107,7 @@ static int write_config(const struct weir_demo_service *service,
 static const char rules_shop[] =
     RULES_HEAD "\n      - alert: ConversionDown\n        metric: conversion_rate\n"
                "        window: " WEIR_DEMO_WINDOW "\n        by: [country]\n"
-               "        below: 1.5%\n        resolve: 1.6%\n"
+               "        below: 1.6%\n        resolve: 1.7%\n"
                "        min_sample: 1500\n        for: 10s\n" RULES_TAIL;
 /* Of traffic that is not known here. */
 static const char rules_any[] =

@@ -136,6 +136,8 @@ static const struct weir_preset_type otto_types[] = {
 #define PARAM(name, kind) "event_params[key=" name "].value." kind
 #define SNOWPLOW_ACTION                                                                            \
     "unstruct_event_com_snowplowanalytics_snowplow_ecommerce_snowplow_ecommerce_action_1.type"
+#define SNOWPLOW_TRANSACTION_ID                                                                    \
+    "contexts_com_snowplowanalytics_snowplow_ecommerce_transaction_1[0].transaction_id"
 #define SNOWPLOW_CONTEXT(path) "contexts_com_snowplowanalytics_snowplow_" path
 
 static const struct weir_preset presets[] =
@@ -220,16 +222,15 @@ static const struct weir_preset presets[] =
                                       "collector_tstamp"},
                  [WEIR_FIELD_SESSION] = {"session.sessionId", "domain_sessionid",
                                          SNOWPLOW_CONTEXT("client_session_1[0].sessionId")},
-                 [WEIR_FIELD_VISITOR] = {"enrich.user.domain_userid", "session.userId",
-                                         "domain_userid",
-                                         SNOWPLOW_CONTEXT("client_session_1[0].userId"),
-                                         "network_userid", "user_id"},
+                 [WEIR_FIELD_VISITOR] =
+                     {"enrich.user.domain_userid", "session.userId", "domain_userid",
+                      "contexts_com_snowplowanalytics_snowplow_client_session_1[0].userId",
+                      "network_userid", "user_id"},
                  [WEIR_FIELD_EVENT_ID] = {"id", "event_id"},
                  [WEIR_FIELD_ORDER_ID] = {"payload.transaction.transaction_id",
                                           "payload.transaction_id",
-                                          SNOWPLOW_CONTEXT(
-                                              "ecommerce_transaction_1[0].transaction_id"),
-                                          "payload.refund.transaction_id", "tr_orderid"},
+                                          SNOWPLOW_TRANSACTION_ID, "payload.refund.transaction_id",
+                                          "tr_orderid"},
                  [WEIR_FIELD_VALUE] = {"payload.transaction.revenue",
                                        "payload.revenue", "payload.refund.refund_amount",
                                        SNOWPLOW_CONTEXT("ecommerce_transaction_1[0].revenue"),

@@ -56,12 +56,12 @@ uint32_t weir_segments_number(struct weir_segments *segments, int dimension, str
         return known;
     if (segments->len == segments->cap)
         grow(segments);
-    char *copy = malloc(text.len + 1);
-    WEIR_ASSERT(copy != NULL);
-    memcpy(copy, text.data, text.len);
-    copy[text.len] = '\0';
     uint32_t number = segments->len++;
-    segments->items[number] = (struct weir_segment_name){dimension, copy, text.len};
+    struct weir_segment_name *name = &segments->items[number];
+    *name = (struct weir_segment_name){dimension, malloc(text.len + 1), text.len};
+    WEIR_ASSERT(name->text != NULL);
+    memcpy(name->text, text.data, text.len);
+    name->text[text.len] = '\0';
     *slot_of(segments, dimension, text) = number;
     return number;
 }

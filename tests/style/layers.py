@@ -9,7 +9,7 @@ LAYERS = ("base", "core", "io", "app")
 
 # The layer of each public header. A new header is entered here with its layer.
 HEADERS = {
-    "base": ("err", "log", "clock", "buf", "table", "stats"),
+    "base": ("err", "log", "clock", "buf", "number", "memory", "table", "stats"),
     "core": ("event", "decode", "metric", "plan", "bucket", "partition", "rule", "traffic",
              "rollup", "session", "window", "baseline", "detect", "explain"),
     "io": ("kafka", "redis", "http", "notify", "file"),
