@@ -256,4 +256,5 @@ void weir_gather_reset(struct weir_evaluator *e) {
     e->members = NULL;
     e->members_len = 0;
     e->as_of_ms = INT64_MIN;
+    e->history_len = 0; /* totals may be lower now */
 }
