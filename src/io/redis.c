@@ -207,7 +207,7 @@ static int greet(struct weir_redis *redis, int argc, const char *const *argv, co
     int code = enqueue(redis, argc, argv, NULL, err);
     if (code == 0)
         code = next_reply(redis, &reply, err);
-    if (code == 0 && reply->type == WEIR_REPLY_ERROR) {
+    if (code == 0 && reply && reply->type == WEIR_REPLY_ERROR) {
         char text[320];
         int shown = secret ? (int)strcspn(reply->text, " ") : 200;
         snprintf(text, sizeof text, "refused %s (%.*s); correct redis.url", what, shown,
