@@ -98,6 +98,7 @@ class Feeder:
         self.total = len(records)
         self.kcat = subprocess.Popen(
             ["kcat", "-P", "-q", "-b", config.brokers, "-t", config.topic, "-K", "\t",
+             "-X", "enable.idempotence=true",
              "-X", "linger.ms=20"], stdin=subprocess.PIPE)
         t.at_end(lambda: (self.kcat.kill(), self.kcat.wait()))
         self.thread = threading.Thread(target=self.work, args=(records, seconds), daemon=True)

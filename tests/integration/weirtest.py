@@ -164,7 +164,8 @@ def topic(label, partitions=4, brokers=None):
 def produce(name, records, partition=None, brokers=None):
     """Records are bytes, or (key, bytes): then the key chooses the partition. Without a newline."""
     command = ["kcat", "-P", "-q", "-b", brokers or os.environ["KAFKA_BROKERS"], "-t", name]
-    command += ["-X", "linger.ms=5", "-z", "lz4"]
+    # idempotent: else a retry on a topic that is just being made can change the records' order
+    command += ["-X", "linger.ms=5", "-X", "enable.idempotence=true", "-z", "lz4"]
     if partition is not None:
         command += ["-p", str(partition)]
     lines = []
