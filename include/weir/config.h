@@ -44,6 +44,7 @@ struct weir_config {
     size_t rules_files_len;
     struct weir_rules rules;
     int64_t lag_suspect_ms;     /* a watermark older than this behind the newest: suspect */
+    int64_t warm_up_ms;         /* no rule looks at data this soon after the stream's first */
     int64_t repeat_interval_ms; /* a firing alert is sent again this often */
 
     struct weir_sink *sinks;

@@ -124,6 +124,9 @@ uint64_t weir_producer_failed(const struct weir_producer *producer);
 /* Makes a topic; an existing one is success. */
 int weir_kafka_create_topic(const struct weir_kafka_options *options, const char *topic,
                             int partitions, int replication, struct weir_err *err);
+/* Removes a topic with all that is in it; one that is not there is success. */
+int weir_kafka_delete_topic(const struct weir_kafka_options *options, const char *topic,
+                            struct weir_err *err);
 
 /* An in-process mock cluster for the demo; `brokers` (owned by it) is its bootstrap address. */
 struct weir_mock_kafka;

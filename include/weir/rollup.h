@@ -57,10 +57,8 @@ const int64_t *weir_rollup_previous(const struct weir_rollup *rollup, uint32_t w
 const int64_t *weir_rollup_durations(const struct weir_rollup *rollup, uint32_t window);
 double weir_rollup_visitors(const struct weir_rollup *rollup, uint32_t window);
 
-/* Whether the window is complete: the data began at or before its start. */
-bool weir_rollup_is_warm(const struct weir_rollup *rollup, uint32_t window);
-/* Whether the window before is complete: the data began at or before its start. */
-bool weir_rollup_has_previous(const struct weir_rollup *rollup, uint32_t window);
+/* Where the data begin, as exactly as the buckets that were set tell; INT64_MAX before any. */
+int64_t weir_rollup_first_ms(const struct weir_rollup *rollup);
 size_t weir_rollup_memory(const struct weir_rollup *rollup);
 
 #endif

@@ -302,11 +302,17 @@ static void step_segment(struct weir_evaluator *e, const struct weir_rule *rule,
     }
 }
 
-static void step_rule(struct weir_evaluator *e, const struct weir_rule *rule, uint32_t window) {
+/* Whether all that the rule looks at lies after the beginning of the data and the warm-up. */
+static bool is_warm(const struct weir_evaluator *e, const struct weir_rule *rule, uint32_t window) {
     bool compares = rule->condition == WEIR_DROPS_BY || rule->condition == WEIR_RISES_BY;
-    if (compares ? !weir_rollup_has_previous(e->rollup, window)
-                 : !weir_rollup_is_warm(e->rollup, window))
-        return; /* the first window is not full yet */
+    int64_t as_of_ms = weir_rollup_as_of(e->rollup, window);
+    int64_t from_ms = as_of_ms - (compares ? 2 : 1) * rule->window_ms;
+    return as_of_ms != INT64_MIN && from_ms - e->config->warm_up_ms >= e->first_ms;
+}
+
+static void step_rule(struct weir_evaluator *e, const struct weir_rule *rule, uint32_t window) {
+    if (!is_warm(e, rule, window))
+        return;
     if (rule->by_len == 0) {
         step_segment(e, rule, window, 0);
         return;

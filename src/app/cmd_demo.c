@@ -17,7 +17,6 @@
 #include "weir/clock.h"
 #include "weir/kafka.h"
 
-#define OWN_TOPIC "weir-demo"
 #define PARTITIONS 4
 #define INCIDENT_AFTER_MS 20000 /* at least, for a look at the normal state */
 #define SLIDE_MS 10000 /* it begins with a bucket, so that its course is the same each time */
@@ -27,7 +26,9 @@
 
 struct demo {
     struct weir_demo_options options;
+    char name[64]; /* of the group and of the topic that is made: nobody else's */
     const char *brokers, *topic;
+    bool made_topic; /* in the user's Kafka */
     struct weir_mock_kafka *mock;
     struct weir_demo_service service;
     struct weir_demo_feed *feed;
@@ -43,7 +44,7 @@ static const char usage[] =
     "  --redis URL     where weir run keeps its state; what the demo wrote is removed at the end\n"
     "  --seconds N     ends by itself after N seconds: 0, or 1 when no alert came\n"
     "  --brokers B     your own Kafka instead of one inside this process; the generated traffic\n"
-    "                  goes to the topic " OWN_TOPIC "\n"
+    "                  goes to a topic that is made for it and removed at the end\n"
     "  --topic T       no traffic is generated: this topic of yours is read as it is\n"
     "  --preset P      the form of its events: weir, ga4, segment, snowplow, rees46 or otto\n"
     "  --listen H:P    the address of the API and /metrics; a free port of 127.0.0.1 without it\n";
@@ -132,18 +133,37 @@ static bool is_told_to_end(const struct demo *demo, int wait_ms) {
     return poll(&waits, 1, wait_ms) > 0;
 }
 
+static struct weir_kafka_options own_kafka(const struct demo *demo) {
+    return (struct weir_kafka_options){.brokers = demo->options.brokers, .client_id = "weir-demo"};
+}
+
+static int make_topic(struct demo *demo, struct weir_err *err) {
+    char what[96];
+    struct weir_kafka_options options = own_kafka(demo);
+    snprintf(what, sizeof what, "make the topic %s", demo->topic);
+    int64_t began = begin_step(what);
+    int result = weir_kafka_create_topic(&options, demo->topic, PARTITIONS, 1, err);
+    demo->made_topic = result == 0;
+    if (result == 0)
+        end_step(began);
+    return result;
+}
+
+/* What cannot be removed is told: it is the user's Kafka. */
+static void remove_topic(const struct demo *demo) {
+    struct weir_err err = {0};
+    struct weir_kafka_options options = own_kafka(demo);
+    if (weir_kafka_delete_topic(&options, demo->topic, &err) != 0)
+        fprintf(stderr, "\nweir demo: %s; remove it by hand\n", err.text);
+}
+
 static int start_kafka(struct demo *demo, struct weir_err *err) {
-    demo->topic = demo->options.topic ? demo->options.topic : OWN_TOPIC;
+    snprintf(demo->name, sizeof demo->name, "weir-demo-%llx-%x",
+             (unsigned long long)weir_clock_wall_ms(), (unsigned)getpid());
+    demo->topic = demo->options.topic ? demo->options.topic : demo->name;
     if (demo->options.brokers) {
         demo->brokers = demo->options.brokers;
-        if (demo->options.topic)
-            return 0;
-        struct weir_kafka_options options = {.brokers = demo->brokers, .client_id = "weir-demo"};
-        int64_t began = begin_step("make the topic " OWN_TOPIC);
-        int result = weir_kafka_create_topic(&options, demo->topic, PARTITIONS, 1, err);
-        if (result == 0)
-            end_step(began);
-        return result;
+        return demo->options.topic ? 0 : make_topic(demo, err);
     }
     int64_t began = begin_step("start a Kafka inside this process");
     int result = weir_mock_kafka_new(&demo->mock, 1, err);
@@ -158,8 +178,8 @@ static int start_kafka(struct demo *demo, struct weir_err *err) {
 
 static int start_service(struct demo *demo, struct weir_err *err) {
     int64_t began = begin_step("start weir run");
-    int result =
-        weir_demo_service_start(&demo->service, &demo->options, demo->brokers, demo->topic, err);
+    int result = weir_demo_service_start(&demo->service, &demo->options, demo->name, demo->brokers,
+                                         demo->topic, err);
     if (result != 0)
         return result;
     if (!weir_demo_service_ready(&demo->service, READY_MS)) {
@@ -207,11 +227,7 @@ static int start_traffic(struct demo *demo, struct weir_err *err) {
     if (result != 0)
         return result;
     end_step(began);
-    began = begin_step("give weir run its alert rules");
-    result = weir_demo_service_arm(&demo->service, err);
-    if (result == 0)
-        end_step(began);
-    return result;
+    return 0;
 }
 
 static int start_all(struct demo *demo, struct weir_err *err) {
@@ -273,6 +289,8 @@ static void stop_all(struct demo *demo) {
     weir_demo_service_stop(&demo->service);
     weir_demo_view_forget(&demo->view);
     weir_demo_view_close(&demo->view);
+    if (demo->made_topic)
+        remove_topic(demo);
     if (demo->mock)
         weir_mock_kafka_free(demo->mock);
     if (demo->signals >= 0)

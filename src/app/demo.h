@@ -20,6 +20,7 @@
 #define WEIR_DEMO_ALERTS 6     /* the last ones are shown */
 #define WEIR_DEMO_HISTORY 24   /* values of a country's sparkline */
 #define WEIR_DEMO_WINDOW "30s" /* what the rule and the table of countries look at */
+#define WEIR_DEMO_WARM_UP "2m" /* the history without one such window: by then purchases follow */
 
 struct weir_demo_options {
     int64_t seconds;     /* 0: until a signal */
@@ -40,11 +41,8 @@ struct weir_demo_service {
 };
 /* Writes the config and starts `weir run` on it. */
 int weir_demo_service_start(struct weir_demo_service *service,
-                            const struct weir_demo_options *options, const char *brokers,
-                            const char *topic, struct weir_err *err);
-/* Gives it the rules for the generated shop, by SIGHUP. Not from the start: in the first minute of
- * a stream the sessions that were there before look new, and no rate is what it will be. */
-int weir_demo_service_arm(const struct weir_demo_service *service, struct weir_err *err);
+                            const struct weir_demo_options *options, const char *group,
+                            const char *brokers, const char *topic, struct weir_err *err);
 /* Waits until it is ready and owns partitions, for at most timeout_ms; false when that did not come
  * or the process ended. */
 bool weir_demo_service_ready(const struct weir_demo_service *service, int64_t timeout_ms);

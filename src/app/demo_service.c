@@ -85,7 +85,7 @@ static int write_config(const struct weir_demo_service *service,
         weir_buf_text(&text, "\n  dimensions: { device: device, country: country }");
     weir_buf_text(&text, "\ntime: { out_of_orderness: 1s }\n"
                          "windows: [" WEIR_DEMO_WINDOW ", 1m, 5m]\n"
-                         "alerts: { rules_files: [rules.yaml] }\n"
+                         "alerts: { rules_files: [rules.yaml], warm_up: " WEIR_DEMO_WARM_UP " }\n"
                          "sinks: [ { type: log } ]\n"
                          "workers: 1\n"
                          "http: { listen: ");
@@ -114,7 +114,6 @@ static const char rules_any[] =
     RULES_HEAD "\n      - alert: ConversionDown\n        metric: conversion_rate\n"
                "        window: 5m\n        drops_by: 30%\n        min_sample: 1000\n"
                "        for: 30s\n" RULES_TAIL;
-static const char rules_none[] = RULES_HEAD " []\n";
 
 static int write_rules(const struct weir_demo_service *service, const char *rules,
                        struct weir_err *err) {
@@ -123,14 +122,6 @@ static int write_rules(const struct weir_demo_service *service, const char *rule
     weir_buf_text(&text, rules);
     int result = write_file(service, "rules.yaml", &text, err);
     weir_buf_close(&text);
-    return result;
-}
-
-int weir_demo_service_arm(const struct weir_demo_service *service, struct weir_err *err) {
-    int result = write_rules(service, rules_shop, err);
-    if (result == 0 && kill(service->pid, SIGHUP) != 0)
-        result = weir_err_set(err, WEIR_ERR_UNREACHABLE, "weir run does not take a SIGHUP: %s",
-                              strerror(errno));
     return result;
 }
 
@@ -172,8 +163,8 @@ static int spawn(struct weir_demo_service *service, struct weir_err *err) {
 }
 
 int weir_demo_service_start(struct weir_demo_service *service,
-                            const struct weir_demo_options *options, const char *brokers,
-                            const char *topic, struct weir_err *err) {
+                            const struct weir_demo_options *options, const char *group,
+                            const char *brokers, const char *topic, struct weir_err *err) {
     const char *temporary = getenv("TMPDIR");
     snprintf(service->folder, sizeof service->folder, "%.200s/weir-demo.XXXXXX",
              temporary && *temporary ? temporary : "/tmp");
@@ -185,15 +176,14 @@ int weir_demo_service_start(struct weir_demo_service *service,
         service->folder[0] = 0;
         return -WEIR_ERR_REFUSED;
     }
-    snprintf(service->group, sizeof service->group, "weir-demo-%llx-%x",
-             (unsigned long long)weir_clock_wall_ms(), (unsigned)getpid());
+    snprintf(service->group, sizeof service->group, "%s", group);
     if (options->listen)
         snprintf(service->listen, sizeof service->listen, "%s", options->listen);
     else
         snprintf(service->listen, sizeof service->listen, "127.0.0.1:%d", free_port());
     int result = write_config(service, options, brokers, topic, err);
     if (result == 0)
-        result = write_rules(service, options->topic ? rules_any : rules_none, err);
+        result = write_rules(service, options->topic ? rules_any : rules_shop, err);
     if (result == 0 && setenv("WEIR_DEMO_REDIS", options->redis_url, 1) != 0)
         result = weir_err_set(err, WEIR_ERR_REFUSED, "no memory for the environment");
     return result == 0 ? spawn(service, err) : result;

@@ -85,6 +85,9 @@ static int step(struct weir_evaluator *e, int64_t watermark_ms, struct weir_err 
         return status;
     weir_rollup_advance(e->rollup, watermark_ms);
     e->as_of_ms = watermark_ms;
+    int64_t first_ms = weir_rollup_first_ms(e->rollup);
+    if (first_ms < e->first_ms)
+        e->first_ms = first_ms;
     if (!find_moved(e, moved))
         return 0;
     e->wall_ms = weir_clock_wall_ms();

@@ -64,6 +64,7 @@ struct weir_evaluator {
     struct weir_member *members;
     size_t members_len;
     int64_t members_us;                 /* when the set of partitions was last read */
+    int64_t first_ms;                   /* where the data begin, also those that Redis let go */
     int64_t as_of_ms;                   /* watermark of the last step */
     int64_t wall_ms;                    /* when it was made: one time for all that it publishes */
     int64_t shown_ms[WEIR_WINDOWS_MAX]; /* as_of of what is published, per window */

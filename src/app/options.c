@@ -147,6 +147,10 @@ static const struct weir_option options[] = {
     {"alerts.suspect_lag", DURATION, "60s", .min = SECOND_MS, .max = 90 * DAY_MS,
      CONFIG(lag_suspect_ms), .flags = RELOAD,
      .help = "figures older than this behind the newest record make alerts `suspect`"},
+    {"alerts.warm_up", DURATION, .example = "30m", .max = DAY_MS, CONFIG(warm_up_ms),
+     .flags = RELOAD,
+     .help = "no rule is judged on data of a stream's first minutes, when sessions under way look "
+             "new; without it nothing with `kafka.start: earliest`, else `sessions.gap`"},
     {"alerts.outbox_max", INTEGER, "10000", .min = 1, .max = 1000000, CONFIG(outbox_max),
      .flags = RELOAD,
      .help = "alerts waiting for one sink; beyond it the oldest are dropped and counted"},

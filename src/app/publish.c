@@ -282,6 +282,8 @@ int weir_publish_windows(struct weir_evaluator *e, const bool *moved, struct wei
         weir_words_put(&e->words, "%s", e->published_key);
         weir_words_put(&e->words, "as_of:%s", name);
         weir_words_put(&e->words, "%lld", (long long)weir_rollup_as_of(e->rollup, w));
+        weir_words_put(&e->words, "first");
+        weir_words_put(&e->words, "%lld", (long long)e->first_ms);
         weir_publish_end(e, command);
     }
     return 0;
@@ -293,12 +295,15 @@ int weir_publish_load(struct weir_evaluator *e, struct weir_err *err) {
     if (status != 0)
         return status;
     e->number = 0;
+    e->first_ms = INT64_MAX;
     for (uint32_t w = 0; w < e->config->plan.windows_len; w++)
         e->shown_ms[w] = INT64_MIN;
     for (size_t i = 0; i + 1 < reply->items_len; i += 2) {
         const char *field = reply->items[i]->text, *value = reply->items[i + 1]->text;
         if (strcmp(field, "number") == 0)
             e->number = strtoull(value, NULL, 10);
+        if (strcmp(field, "first") == 0)
+            e->first_ms = strtoll(value, NULL, 10);
         for (uint32_t w = 0; w < e->config->plan.windows_len; w++) {
             char name[WEIR_NAME_WINDOW_MAX];
             weir_window_name(name, sizeof name, e->config->plan.windows_ms[w]);

@@ -48,7 +48,7 @@ struct weir_rollup {
     struct window windows[WEIR_WINDOWS_MAX];
     struct sketch **sketches[WEIR_LEVELS]; /* ascending by index */
     uint32_t sketches_len[WEIR_LEVELS], sketches_cap[WEIR_LEVELS];
-    int64_t first_ms; /* start of the earliest bucket ever seen */
+    int64_t first_ms[WEIR_LEVELS]; /* start of the earliest bucket ever seen */
 };
 
 static void *resize(void *array, size_t bytes) {
@@ -85,7 +85,8 @@ struct weir_rollup *weir_rollup_new(const struct weir_plan *plan) {
     if (!r)
         return NULL;
     r->plan = plan;
-    r->first_ms = INT64_MAX;
+    for (int l = 0; l < WEIR_LEVELS; l++)
+        r->first_ms[l] = INT64_MAX;
     for (uint32_t w = 0; w < plan->windows_len; w++) {
         struct window *window = &r->windows[w];
         window->width_ms = plan->windows_ms[w];
@@ -287,8 +288,8 @@ int weir_rollup_bucket(struct weir_rollup *r, uint32_t number, int l, int64_t in
     book(r, partition, l, &level->buckets[at], 1);
     struct weir_bucket_reader reader;
     weir_bucket_read(&reader, bytes, len, sketch_of(r, l, index)->hll);
-    if (index * weir_level_ms[l] < r->first_ms)
-        r->first_ms = index * weir_level_ms[l];
+    if (index * weir_level_ms[l] < r->first_ms[l])
+        r->first_ms[l] = index * weir_level_ms[l];
     return 0;
 }
 
@@ -420,14 +421,17 @@ double weir_rollup_visitors(const struct weir_rollup *r, uint32_t window) {
     return weir_hll_estimate(r->windows[window].hll);
 }
 
-bool weir_rollup_is_warm(const struct weir_rollup *r, uint32_t window) {
-    const struct window *w = &r->windows[window];
-    return w->as_of_ms != INT64_MIN && r->first_ms <= w->as_of_ms - w->width_ms;
-}
-
-bool weir_rollup_has_previous(const struct weir_rollup *r, uint32_t window) {
-    const struct window *w = &r->windows[window];
-    return w->as_of_ms != INT64_MIN && r->first_ms <= w->as_of_ms - 2 * w->width_ms;
+/* The finest level knows best, unless its early buckets are gone: then they lie behind the first
+ * bucket of the next one. */
+int64_t weir_rollup_first_ms(const struct weir_rollup *r) {
+    int64_t first_ms = INT64_MAX, width_ms = 0;
+    for (int l = WEIR_LEVELS - 1; l >= 0; l--) {
+        if (first_ms != INT64_MAX && r->first_ms[l] - first_ms >= width_ms)
+            continue;
+        first_ms = r->first_ms[l];
+        width_ms = weir_level_ms[l];
+    }
+    return first_ms;
 }
 
 size_t weir_rollup_memory(const struct weir_rollup *r) {

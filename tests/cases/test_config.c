@@ -49,6 +49,7 @@ static void check_example_source(const struct weir_config *config) {
     CHECK_TEXT(config->kafka.properties[0].name, "security.protocol");
     CHECK_TEXT(config->kafka.properties[0].value, "SASL_SSL");
     CHECK_INT(config->start, WEIR_START_EARLIEST);
+    CHECK_INT(config->warm_up_ms, 0);
     CHECK_TEXT(config->dead_letter_topic, "shop.events.dlq");
     CHECK_TEXT(config->redis_url, "redis://localhost:6379/0");
 
@@ -248,6 +249,7 @@ static void test_details(void) {
     CHECK_TEXT(config->kafka.brokers, "a");
     CHECK_INT(config->start, WEIR_START_TIME);
     CHECK_INT(config->start_time_ms, 1706659200000);
+    CHECK_INT(config->warm_up_ms, config->plan.gap_ms); /* the stream is joined in its middle */
     CHECK_INT(config->prefetch_bytes, 1LL << 30);
     CHECK_INT(config->kafka.prefetch_bytes, 1LL << 30);
     CHECK_INT(config->mapping.record_max, 512);

@@ -220,6 +220,9 @@ static void test_topics(const char *brokers) {
     struct weir_err err = {0};
     CHECK_INT(weir_kafka_create_topic(&options, topic_name, 4, 1, &err), 0);
     CHECK_INT(weir_kafka_create_topic(&options, topic_name, 4, 1, &err), 0);
+    CHECK_INT(weir_kafka_create_topic(&options, "short-lived", 1, 1, &err), 0);
+    CHECK_INT(weir_kafka_delete_topic(&options, "short-lived", &err), 0);
+    CHECK_INT(weir_kafka_delete_topic(&options, "short-lived", &err), 0);
     CHECK_INT(weir_kafka_create_topic(&options, "no topic!", 4, 1, &err), -WEIR_ERR_INPUT);
     CHECK_INT(weir_kafka_create_topic(&options, "too-many", 4, 9, &err), -WEIR_ERR_INPUT);
     puts(err.text);

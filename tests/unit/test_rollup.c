@@ -1,6 +1,7 @@
 /* Random buckets of random partitions, replaced and advanced at random: every window's sums must be
  * what adding the present buckets up anew gives. */
 #include <stdlib.h>
+#include <string.h>
 
 #include "check.h"
 #include "weir/partition.h"
@@ -66,12 +67,34 @@ static void compare(struct weir_rollup *rollup, const struct weir_plan *plan, in
     }
 }
 
+/* The data began in the 10 s that the finest level has, as long as it still has them. */
+static void test_first(const struct weir_plan *plan, int64_t base_ms) {
+    struct weir_rollup *rollup = weir_rollup_new(plan);
+    const int64_t began_ms = base_ms + 40 * 60000 + 30000;
+    CHECK_INT(weir_rollup_first_ms(rollup), INT64_MAX);
+    weir_rollup_add_partition(rollup);
+    for (int level = WEIR_LEVELS - 1; level >= 0; level--) {
+        int64_t index = began_ms / weir_level_ms[level];
+        put_bucket(rollup, 0, level, index, base_ms / weir_level_ms[level]);
+        CHECK_INT(weir_rollup_first_ms(rollup), index * weir_level_ms[level]);
+    }
+    weir_rollup_free(rollup);
+    rollup = weir_rollup_new(plan); /* the 10 s of then are gone */
+    weir_rollup_add_partition(rollup);
+    put_bucket(rollup, 0, 1, began_ms / 60000, base_ms / 60000);
+    put_bucket(rollup, 0, 0, began_ms / 10000 + 6, base_ms / 10000);
+    CHECK_INT(weir_rollup_first_ms(rollup), base_ms + 40 * 60000);
+    weir_rollup_free(rollup);
+    memset(truth, 0, sizeof truth);
+}
+
 int main(void) {
     struct weir_plan plan = {.dimensions_len = 1,
                              .values_max = 100,
                              .windows_len = 4,
                              .windows_ms = {60000, 900000, 7200000, 172800000}};
     const int64_t base_ms = 1767571200000 - 1767571200000 % 3600000;
+    test_first(&plan, base_ms);
     struct weir_rollup *rollup = weir_rollup_new(&plan);
     const char dictionary[] = "\1a\1b\1c\1d";
     int64_t now_ms = base_ms + 4 * (int64_t)3600000;
@@ -99,8 +122,6 @@ int main(void) {
             compare(rollup, &plan, base_ms);
     }
     compare(rollup, &plan, base_ms);
-    CHECK(weir_rollup_is_warm(rollup, 0));
-    CHECK(!weir_rollup_is_warm(rollup, 3));
     CHECK_INT(weir_rollup_bucket(rollup, 0, 0, now_ms / 10000, "\1\0\1\1", 4), -1); /* damaged */
     weir_rollup_free(rollup);
     return check_done("test_rollup");
