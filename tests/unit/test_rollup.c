@@ -67,20 +67,28 @@ static void compare(struct weir_rollup *rollup, const struct weir_plan *plan, in
     }
 }
 
+static struct weir_rollup *new_rollup(const struct weir_plan *plan, uint32_t partitions) {
+    static const char dictionary[] = "\1a\1b\1c\1d";
+    struct weir_rollup *rollup = weir_rollup_new(plan);
+    for (uint32_t p = 0; p < partitions; p++) {
+        CHECK_INT(weir_rollup_add_partition(rollup), p);
+        CHECK_INT(weir_rollup_values(rollup, p, 0, dictionary, sizeof dictionary - 1), 0);
+    }
+    return rollup;
+}
+
 /* The data began in the 10 s that the finest level has, as long as it still has them. */
 static void test_first(const struct weir_plan *plan, int64_t base_ms) {
-    struct weir_rollup *rollup = weir_rollup_new(plan);
+    struct weir_rollup *rollup = new_rollup(plan, 1);
     const int64_t began_ms = base_ms + 40 * 60000 + 30000;
     CHECK_INT(weir_rollup_first_ms(rollup), INT64_MAX);
-    weir_rollup_add_partition(rollup);
     for (int level = WEIR_LEVELS - 1; level >= 0; level--) {
         int64_t index = began_ms / weir_level_ms[level];
         put_bucket(rollup, 0, level, index, base_ms / weir_level_ms[level]);
         CHECK_INT(weir_rollup_first_ms(rollup), index * weir_level_ms[level]);
     }
     weir_rollup_free(rollup);
-    rollup = weir_rollup_new(plan); /* the 10 s of then are gone */
-    weir_rollup_add_partition(rollup);
+    rollup = new_rollup(plan, 1); /* the 10 s of then are gone */
     put_bucket(rollup, 0, 1, began_ms / 60000, base_ms / 60000);
     put_bucket(rollup, 0, 0, began_ms / 10000 + 6, base_ms / 10000);
     CHECK_INT(weir_rollup_first_ms(rollup), base_ms + 40 * 60000);
@@ -95,14 +103,9 @@ int main(void) {
                              .windows_ms = {60000, 900000, 7200000, 172800000}};
     const int64_t base_ms = 1767571200000 - 1767571200000 % 3600000;
     test_first(&plan, base_ms);
-    struct weir_rollup *rollup = weir_rollup_new(&plan);
-    const char dictionary[] = "\1a\1b\1c\1d";
+    struct weir_rollup *rollup = new_rollup(&plan, PARTITIONS);
     int64_t now_ms = base_ms + 4 * (int64_t)3600000;
     CHECK_INT(weir_rollup_as_of(rollup, 0), INT64_MIN);
-    for (uint32_t p = 0; p < PARTITIONS; p++) {
-        CHECK_INT(weir_rollup_add_partition(rollup), p);
-        CHECK_INT(weir_rollup_values(rollup, p, 0, dictionary, sizeof dictionary - 1), 0);
-    }
     CHECK_INT(weir_rollup_segments(rollup), 1 + 2 + VALUES);
     for (int step = 0; step < STEPS; step++) {
         uint32_t p = next_random(PARTITIONS);
