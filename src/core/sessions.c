@@ -10,7 +10,8 @@
 #define INDEX_BITS_MIN 8
 #define SLOTS_MIN 1024
 #define ZOMBIES_MIN 1024
-#define AHEAD 16 /* index positions from the request for a session's line to its turn */
+#define AHEAD 16 /* sessions from the request for a line to its turn */
+#define SOON 8   /* the same for the index line of one whose own line should be there */
 #define ASKED 4  /* keys from the request for the index line to that for the session's line */
 
 struct index_entry {
@@ -39,6 +40,19 @@ struct weir_sessions {
     int64_t floor_ms; /* the earliest time that an event may still have */
 };
 
+/* Zeroed, in huge pages where the kernel has them: a look-up touches a random page each time. */
+static void *map_pages(size_t bytes) {
+    void *pages = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (pages == MAP_FAILED)
+        return NULL;
+    madvise(pages, bytes, MADV_HUGEPAGE);
+    return pages;
+}
+
+static size_t index_bytes(const struct weir_sessions *sessions) {
+    return sizeof *sessions->index << sessions->index_bits;
+}
+
 struct weir_sessions *weir_sessions_new(struct weir_sessions_timing timing, uint32_t max) {
     struct weir_sessions *sessions = calloc(1, sizeof *sessions);
     if (!sessions)
@@ -48,13 +62,10 @@ struct weir_sessions *weir_sessions_new(struct weir_sessions_timing timing, uint
     sessions->slots = SLOTS_MIN;
     sessions->slots_used = 1;
     sessions->slab_bytes = (size_t)sessions->slots * sizeof(struct weir_session);
-    sessions->slab = mmap(NULL, sessions->slab_bytes, PROT_READ | PROT_WRITE,
-                          MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    sessions->slab = map_pages(sessions->slab_bytes);
     sessions->index_bits = INDEX_BITS_MIN;
-    sessions->index = calloc((size_t)1 << INDEX_BITS_MIN, sizeof *sessions->index);
+    sessions->index = map_pages(index_bytes(sessions));
     sessions->orders_used = 1;
-    if (sessions->slab == MAP_FAILED)
-        sessions->slab = NULL;
     if (!sessions->slab || !sessions->index) {
         weir_sessions_free(sessions);
         return NULL;
@@ -67,7 +78,8 @@ void weir_sessions_free(struct weir_sessions *sessions) {
         return;
     if (sessions->slab)
         munmap(sessions->slab, sessions->slab_bytes);
-    free(sessions->index);
+    if (sessions->index)
+        munmap(sessions->index, index_bytes(sessions));
     free(sessions->orders);
     free(sessions);
 }
@@ -82,8 +94,7 @@ uint32_t weir_sessions_max(const struct weir_sessions *sessions) {
 
 size_t weir_sessions_memory(const struct weir_sessions *sessions) {
     return sizeof *sessions + sessions->slots_used * sizeof(struct weir_session) +
-           (sizeof(struct index_entry) << sessions->index_bits) +
-           sessions->orders_cap * sizeof(struct weir_order);
+           index_bytes(sessions) + sessions->orders_cap * sizeof(struct weir_order);
 }
 
 /* ---- the table ---- */
@@ -138,15 +149,14 @@ static void index_put(struct weir_sessions *sessions, struct index_entry entry) 
 
 static void index_grow(struct weir_sessions *sessions) {
     struct index_entry *old = sessions->index;
-    size_t old_len = (size_t)1 << sessions->index_bits;
-    struct index_entry *index = calloc(old_len * 2, sizeof *index);
-    WEIR_ASSERT(index != NULL); /* out of memory: the state in Redis is whole, start again */
-    sessions->index = index;
+    size_t old_bytes = index_bytes(sessions), old_len = old_bytes / sizeof *old;
     sessions->index_bits++;
+    sessions->index = map_pages(index_bytes(sessions));
+    WEIR_ASSERT(sessions->index != NULL); /* out of memory: the state in Redis is whole */
     for (size_t i = 0; i < old_len; i++)
         if (old[i].slot)
             index_put(sessions, old[i]);
-    free(old);
+    munmap(old, old_bytes);
 }
 
 /* Backward-shift deletion: what follows moves up as long as that brings it nearer to its home. */
@@ -338,9 +348,39 @@ static int by_second(const void *left, const void *right) {
     return (a->second > b->second) - (a->second < b->second);
 }
 
+#define DIGIT_BITS 12
+#define SECOND_BITS 48 /* of a due second: far beyond the last time that there is */
+
+/* The n-th smallest second, n from 1 on: digit by digit, by counting. */
+static int64_t nth_second(const struct due *due, uint32_t len, uint32_t n) {
+    int64_t found = 0;
+    for (int shift = SECOND_BITS - DIGIT_BITS; shift >= 0; shift -= DIGIT_BITS) {
+        uint32_t counts[1 << DIGIT_BITS] = {0}, digit = 0;
+        for (uint32_t i = 0; i < len; i++)
+            if (due[i].second >> (shift + DIGIT_BITS) == found)
+                counts[(due[i].second >> shift) & ((1 << DIGIT_BITS) - 1)]++;
+        while (counts[digit] < n)
+            n -= counts[digit++];
+        found = found << DIGIT_BITS | digit;
+    }
+    return found;
+}
+
+/* Keeps those that are due by `last`, in their order. */
+static uint32_t select_due(struct due *due, uint32_t len, int64_t last) {
+    uint32_t kept = 0;
+    for (uint32_t i = 0; i < len; i++)
+        if (due[i].second <= last)
+            due[kept++] = due[i];
+    qsort(due, kept, sizeof *due, by_second);
+    return kept;
+}
+
 void weir_sessions_evict(struct weir_sessions *sessions, uint32_t keep, weir_session_ended *ended,
                          void *context) {
-    struct due *due = malloc((sessions->len ? sessions->len : 1) * sizeof *due);
+    if (sessions->len <= keep)
+        return;
+    struct due *due = malloc(sessions->len * sizeof *due);
     WEIR_ASSERT(due != NULL);
     uint32_t len = 0;
     for (uint32_t slot = 1; slot < sessions->slots_used; slot++) {
@@ -348,12 +388,12 @@ void weir_sessions_evict(struct weir_sessions *sessions, uint32_t keep, weir_ses
         if (session->flags & WEIR_OPEN)
             due[len++] = (struct due){second_up(weir_session_end_ms(sessions, session)), slot};
     }
-    qsort(due, len, sizeof *due, by_second);
-    uint32_t at = 0;
-    while (at < len && sessions->len > keep) {
-        int64_t second = due[at].second;
-        for (; at < len && due[at].second == second; at++)
-            ended(context, &sessions->slab[due[at].slot]);
+    len = select_due(due, len, nth_second(due, len, len - keep));
+    for (uint32_t i = 0; i < len; i++) {
+        __builtin_prefetch(&sessions->slab[due[i + AHEAD < len ? i + AHEAD : i].slot], 1);
+        const struct weir_session *soon = &sessions->slab[due[i + SOON < len ? i + SOON : i].slot];
+        __builtin_prefetch(&sessions->index[home_of(sessions, tag_of(soon->key))], 1);
+        ended(context, &sessions->slab[due[i].slot]);
     }
     free(due);
     weir_sessions_refile(sessions);
