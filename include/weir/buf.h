@@ -32,6 +32,19 @@ int weir_buf_byte(struct weir_buf *buf, uint8_t byte);
 int weir_buf_varint(struct weir_buf *buf, uint64_t value); /* LEB128, 1 to 10 bytes */
 int weir_buf_zigzag(struct weir_buf *buf, int64_t value);  /* signed, small magnitudes short */
 
+/* The same into memory that has room for 10 bytes; one past the last byte written. */
+static inline uint8_t *weir_put_varint(uint8_t *at, uint64_t value) {
+    while (value >= 0x80) {
+        *at++ = (uint8_t)(value | 0x80);
+        value >>= 7;
+    }
+    *at++ = (uint8_t)value;
+    return at;
+}
+static inline uint8_t *weir_put_zigzag(uint8_t *at, int64_t value) {
+    return weir_put_varint(at, ((uint64_t)value << 1) ^ (uint64_t)(value >> 63));
+}
+
 /* A reader over bytes that it does not own. A read past the end or a malformed varint sets
  * `failed` and gives 0; the caller checks once at its end. */
 struct weir_reader {

@@ -87,19 +87,17 @@ int weir_buf_byte(struct weir_buf *buf, uint8_t byte) {
 int weir_buf_varint(struct weir_buf *buf, uint64_t value) {
     if (!has_room(buf, 10) && weir_buf_reserve(buf, 10) != 0)
         return -1;
-    uint8_t *at = (uint8_t *)buf->data + buf->len;
-    size_t len = 0;
-    while (value >= 0x80) {
-        at[len++] = (uint8_t)(value | 0x80);
-        value >>= 7;
-    }
-    at[len++] = (uint8_t)value;
-    buf->len += len;
+    uint8_t *start = (uint8_t *)buf->data + buf->len;
+    buf->len += (size_t)(weir_put_varint(start, value) - start);
     return 0;
 }
 
 int weir_buf_zigzag(struct weir_buf *buf, int64_t value) {
-    return weir_buf_varint(buf, ((uint64_t)value << 1) ^ (uint64_t)(value >> 63));
+    if (!has_room(buf, 10) && weir_buf_reserve(buf, 10) != 0)
+        return -1;
+    uint8_t *start = (uint8_t *)buf->data + buf->len;
+    buf->len += (size_t)(weir_put_zigzag(start, value) - start);
+    return 0;
 }
 
 void weir_reader_init(struct weir_reader *reader, const void *bytes, size_t len) {

@@ -5,29 +5,52 @@
 #define TIME_MASK ((1ULL << 48) - 1)
 #define ORDERS_MAX (1U << 20)
 
-static void put_name(struct weir_buf *out, enum weir_record_kind kind, uint64_t key,
-                     uint32_t check) {
-    weir_buf_byte(out, (uint8_t)kind);
-    weir_buf_append(out, &key, sizeof key);
-    weir_buf_append(out, &check, sizeof check);
+#define NAME_LEN 13     /* kind, key, check */
+#define PROGRESS_MAX 16 /* the largest back_ms, events and flags */
+#define WHOLE_MAX (NAME_LEN + PROGRESS_MAX + 10 + 8 + 5 + 3 * WEIR_DIMENSIONS_MAX)
+
+/* Room is asked for once a record: a commit has a hundred thousand of them. NULL: the buffer has
+ * failed. */
+static uint8_t *begin(struct weir_buf *out, size_t max) {
+    return weir_buf_reserve(out, max) == 0 ? (uint8_t *)out->data + out->len : NULL;
 }
 
-static void put_progress(struct weir_buf *out, const struct weir_session *session,
-                         int64_t base_ms) {
-    weir_buf_zigzag(out, base_ms - (int64_t)session->last_ms);
-    weir_buf_varint(out, session->events);
-    weir_buf_varint(out, session->flags & WEIR_SESSION_STATE_FLAGS);
+static void end(struct weir_buf *out, const uint8_t *at) {
+    out->len = (size_t)(at - (const uint8_t *)out->data);
+}
+
+static inline uint8_t *put(uint8_t *at, const void *bytes, size_t len) {
+    memcpy(at, bytes, len);
+    return at + len;
+}
+
+static inline uint8_t *put_name(uint8_t *at, enum weir_record_kind kind, uint64_t key,
+                                uint32_t check) {
+    *at++ = (uint8_t)kind;
+    at = put(at, &key, sizeof key);
+    return put(at, &check, sizeof check);
+}
+
+static inline uint8_t *put_progress(uint8_t *at, const struct weir_session *session,
+                                    int64_t base_ms) {
+    at = weir_put_zigzag(at, base_ms - (int64_t)session->last_ms);
+    at = weir_put_varint(at, session->events);
+    return weir_put_varint(at, session->flags & WEIR_SESSION_STATE_FLAGS);
 }
 
 void weir_record_whole(const struct weir_partition *p, struct weir_buf *out,
                        const struct weir_session *session, int64_t base_ms) {
-    put_name(out, WEIR_RECORD_WHOLE, session->key, session->check);
-    put_progress(out, session, base_ms);
-    weir_buf_varint(out, session->last_ms - session->start_ms);
-    weir_buf_append(out, &session->visitor, sizeof session->visitor);
-    weir_buf_varint(out, session->cart);
+    uint8_t *at = begin(out, WHOLE_MAX);
+    if (!at)
+        return;
+    at = put_name(at, WEIR_RECORD_WHOLE, session->key, session->check);
+    at = put_progress(at, session, base_ms);
+    at = weir_put_varint(at, session->last_ms - session->start_ms);
+    at = put(at, &session->visitor, sizeof session->visitor);
+    at = weir_put_varint(at, session->cart);
     for (uint32_t d = 0; d < p->plan->dimensions_len; d++)
-        weir_buf_varint(out, session->values[d]);
+        at = weir_put_varint(at, session->values[d]);
+    end(out, at);
     for (uint32_t number = session->orders; number;) {
         const struct weir_order *order = weir_sessions_order_at(p->sessions, number);
         weir_buf_varint(out, order->orders);
@@ -35,16 +58,21 @@ void weir_record_whole(const struct weir_partition *p, struct weir_buf *out,
         weir_buf_zigzag(out, order->micros);
         number = order->next;
     }
-    weir_buf_varint(out, 0);
+    weir_buf_byte(out, 0);
 }
 
 void weir_record_update(struct weir_buf *out, const struct weir_session *session, int64_t base_ms) {
-    put_name(out, WEIR_RECORD_UPDATE, session->key, session->check);
-    put_progress(out, session, base_ms);
+    uint8_t *at = begin(out, NAME_LEN + PROGRESS_MAX);
+    if (!at)
+        return;
+    at = put_name(at, WEIR_RECORD_UPDATE, session->key, session->check);
+    end(out, put_progress(at, session, base_ms));
 }
 
 void weir_record_removed(struct weir_buf *out, const struct weir_removed *removed) {
-    put_name(out, WEIR_RECORD_REMOVED, removed->key, removed->check);
+    uint8_t *at = begin(out, NAME_LEN);
+    if (at)
+        end(out, put_name(at, WEIR_RECORD_REMOVED, removed->key, removed->check));
 }
 
 void weir_record_visitor(const struct weir_partition *p, struct weir_buf *out, uint64_t visitor,
