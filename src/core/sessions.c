@@ -58,6 +58,7 @@ struct weir_sessions *weir_sessions_new(struct weir_sessions_timing timing, uint
     if (!sessions)
         return NULL;
     sessions->timing = timing;
+    weir_wheel_init(&sessions->wheel, 0);
     sessions->max = max;
     sessions->slots = SLOTS_MIN;
     sessions->slots_used = 1;
@@ -81,6 +82,7 @@ void weir_sessions_free(struct weir_sessions *sessions) {
     if (sessions->index)
         munmap(sessions->index, index_bytes(sessions));
     free(sessions->orders);
+    weir_wheel_close(&sessions->wheel);
     free(sessions);
 }
 
@@ -94,7 +96,8 @@ uint32_t weir_sessions_max(const struct weir_sessions *sessions) {
 
 size_t weir_sessions_memory(const struct weir_sessions *sessions) {
     return sizeof *sessions + sessions->slots_used * sizeof(struct weir_session) +
-           index_bytes(sessions) + sessions->orders_cap * sizeof(struct weir_order);
+           index_bytes(sessions) + weir_wheel_memory(&sessions->wheel) +
+           sessions->orders_cap * sizeof(struct weir_order);
 }
 
 /* ---- the table ---- */
@@ -290,9 +293,19 @@ void weir_sessions_file(struct weir_sessions *sessions, struct weir_session *ses
     int64_t second = second_up(by_gap < by_cap ? by_gap : by_cap);
     if (second <= sessions->wheel.now)
         second = sessions->wheel.now + 1;
-    uint32_t *head = weir_wheel_slot(&sessions->wheel, second);
-    session->next = *head;
-    *head = weir_sessions_slot(sessions, session);
+    weir_wheel_add(&sessions->wheel, second, weir_sessions_slot(sessions, session));
+}
+
+/* The lines of the batch after this one, and the index lines of this one. */
+static void prefetch_batch(const struct weir_sessions *sessions,
+                           const struct weir_wheel_batch *batch) {
+    const struct weir_wheel_batch *next = weir_wheel_peek(&sessions->wheel);
+    for (uint32_t i = 0; next && i < next->len; i++)
+        __builtin_prefetch(&sessions->slab[next->items[i]], 1);
+    for (uint32_t i = 0; i < batch->len; i++) {
+        uint64_t key = sessions->slab[batch->items[i]].key;
+        __builtin_prefetch(&sessions->index[home_of(sessions, tag_of(key))], 1);
+    }
 }
 
 void weir_sessions_advance(struct weir_sessions *sessions, int64_t second, int64_t floor_ms,
@@ -303,22 +316,19 @@ void weir_sessions_advance(struct weir_sessions *sessions, int64_t second, int64
         sessions->wheel_started = true;
         return;
     }
-    uint32_t slot;
-    while ((slot = weir_wheel_take(&sessions->wheel, second)) != 0) {
-        while (slot) {
+    struct weir_wheel_batch batch;
+    while (weir_wheel_take(&sessions->wheel, second, &batch)) {
+        prefetch_batch(sessions, &batch);
+        while (batch.len > 0) {
+            uint32_t slot = batch.items[--batch.len];
             struct weir_session *session = &sessions->slab[slot];
-            uint32_t next = session->next;
-            __builtin_prefetch(&sessions->slab[next], 1);
-            if (session->flags & WEIR_OPEN) {
-                __builtin_prefetch(&sessions->index[home_of(sessions, tag_of(session->key))], 1);
-                if (second_up(weir_session_end_ms(sessions, session)) <= sessions->wheel.now)
-                    ended(context, session);
-                else
-                    weir_sessions_file(sessions, session);
-            }
-            if (!(session->flags & WEIR_OPEN))
+            if ((session->flags & WEIR_OPEN) &&
+                second_up(weir_session_end_ms(sessions, session)) <= sessions->wheel.now)
+                ended(context, session);
+            if (session->flags & WEIR_OPEN)
+                weir_sessions_file(sessions, session);
+            else
                 slot_free(sessions, slot);
-            slot = next;
         }
     }
 }

@@ -6,7 +6,7 @@
  * index line at once, the session's line a few calls later.
  * Timers are lazy: an event never moves its session in the wheel; when its slot comes up, the
  * session is filed again at its real end. A slot that was closed otherwise stays in the wheel as a
- * zombie until then. Memory: 64 bytes a slot and 11 to 23 of index.
+ * zombie until then. Memory: 64 bytes a slot, 11 to 23 of index and about 5 in the wheel.
  */
 #ifndef WEIR_CORE_SESSIONS_H
 #define WEIR_CORE_SESSIONS_H
@@ -39,7 +39,7 @@ struct weir_session {
     uint64_t start_ms : 48, flags : 16;
     uint64_t last_ms : 48, events : 16; /* events stay at 65535 */
     uint32_t check;
-    uint32_t next;   /* in the wheel's list; 0 ends it */
+    uint32_t next;   /* of the free slots; 0 ends them */
     uint32_t orders; /* first node, 0 for none */
     uint32_t cart;   /* pieces */
     uint16_t values[WEIR_DIMENSIONS_MAX];

@@ -1,6 +1,6 @@
 #include "core/wheel.h"
 
-#include <stdbool.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "weir/err.h"
@@ -8,27 +8,64 @@
 #define BITS 10
 #define MASK (WEIR_WHEEL_SLOTS - 1)
 
+#define BATCHES_MIN 64
+
 void weir_wheel_init(struct weir_wheel *wheel, int64_t now) {
-    memset(wheel, 0, sizeof *wheel);
+    memset(wheel->heads, 0, sizeof wheel->heads);
+    memset(wheel->used, 0, sizeof wheel->used);
     wheel->now = now;
+    wheel->due = 0;
+    wheel->batches_used = 1; /* 0 is none */
+    wheel->free_batches = 0;
 }
 
-uint32_t *weir_wheel_slot(struct weir_wheel *wheel, int64_t second) {
+void weir_wheel_close(struct weir_wheel *wheel) {
+    free(wheel->batches);
+    *wheel = (struct weir_wheel){0};
+}
+
+size_t weir_wheel_memory(const struct weir_wheel *wheel) {
+    return sizeof *wheel + wheel->batches_used * sizeof *wheel->batches;
+}
+
+static uint32_t batch_new(struct weir_wheel *wheel, uint32_t next) {
+    uint32_t number = wheel->free_batches;
+    if (number) {
+        wheel->free_batches = wheel->batches[number].next;
+    } else {
+        if (wheel->batches_used >= wheel->batches_cap) {
+            uint32_t cap = wheel->batches_cap ? wheel->batches_cap * 2 : BATCHES_MIN;
+            wheel->batches = realloc(wheel->batches, cap * sizeof *wheel->batches);
+            WEIR_ASSERT(wheel->batches != NULL);
+            wheel->batches_cap = cap;
+        }
+        number = wheel->batches_used++;
+    }
+    wheel->batches[number].next = next;
+    wheel->batches[number].len = 0;
+    return number;
+}
+
+void weir_wheel_add(struct weir_wheel *wheel, int64_t second, uint32_t item) {
     WEIR_ASSERT(second > wheel->now);
     int level = 0;
     while (level < WEIR_WHEEL_LEVELS - 1 &&
            second >> (BITS * (level + 1)) != wheel->now >> (BITS * (level + 1)))
         level++;
     uint32_t slot = (uint32_t)(second >> (BITS * level)) & MASK;
+    uint32_t *head = &wheel->heads[level][slot];
+    if (!*head || wheel->batches[*head].len == WEIR_WHEEL_BATCH)
+        *head = batch_new(wheel, *head);
     wheel->used[level][slot / 64] |= 1ULL << (slot % 64);
-    return &wheel->heads[level][slot];
+    struct weir_wheel_batch *batch = &wheel->batches[*head];
+    batch->items[batch->len++] = item;
 }
 
 static uint32_t take_slot(struct weir_wheel *wheel, int level, uint32_t slot) {
-    uint32_t list = wheel->heads[level][slot];
+    uint32_t first = wheel->heads[level][slot];
     wheel->heads[level][slot] = 0;
     wheel->used[level][slot / 64] &= ~(1ULL << (slot % 64));
-    return list;
+    return first;
 }
 
 /* The first used slot in [from, WEIR_WHEEL_SLOTS), or WEIR_WHEEL_SLOTS. */
@@ -64,7 +101,8 @@ static int64_t next_turn(const struct weir_wheel *wheel) {
     return (unit + 1 + slot) << (BITS * top);
 }
 
-uint32_t weir_wheel_take(struct weir_wheel *wheel, int64_t until) {
+/* The batches of the next slot that begins by `until`, 0 when there is none. */
+static uint32_t next_slot(struct weir_wheel *wheel, int64_t until) {
     /* A lower level's slots all come before the next slot of the level above it. */
     for (int level = 0; level < WEIR_WHEEL_LEVELS; level++) {
         int64_t second = next_second(wheel, level);
@@ -81,4 +119,21 @@ uint32_t weir_wheel_take(struct weir_wheel *wheel, int64_t until) {
     if (until > wheel->now)
         wheel->now = until;
     return 0;
+}
+
+bool weir_wheel_take(struct weir_wheel *wheel, int64_t until, struct weir_wheel_batch *batch) {
+    if (!wheel->due)
+        wheel->due = next_slot(wheel, until);
+    if (!wheel->due)
+        return false;
+    uint32_t number = wheel->due;
+    *batch = wheel->batches[number];
+    wheel->due = batch->next;
+    wheel->batches[number].next = wheel->free_batches;
+    wheel->free_batches = number;
+    return true;
+}
+
+const struct weir_wheel_batch *weir_wheel_peek(const struct weir_wheel *wheel) {
+    return wheel->due ? &wheel->batches[wheel->due] : NULL;
 }

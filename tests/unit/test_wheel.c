@@ -14,13 +14,10 @@ static uint32_t next_random(uint32_t below) {
 }
 
 static struct weir_wheel wheel;
-static uint32_t next_of[ITEMS + 1];
 static int64_t due[ITEMS + 1];
 
 static void file_item(uint32_t item) {
-    uint32_t *head = weir_wheel_slot(&wheel, due[item]);
-    next_of[item] = *head;
-    *head = item;
+    weir_wheel_add(&wheel, due[item], item);
 }
 
 static void run(int64_t start, uint32_t spread, int64_t stride) {
@@ -32,12 +29,11 @@ static void run(int64_t start, uint32_t spread, int64_t stride) {
         file_item(item);
     }
     for (int64_t until = start; left > 0; until += stride) {
-        uint32_t list;
-        while ((list = weir_wheel_take(&wheel, until)) != 0) {
-            CHECK(wheel.now <= until);
-            while (list) {
-                uint32_t item = list;
-                list = next_of[item];
+        struct weir_wheel_batch batch;
+        while (weir_wheel_take(&wheel, until, &batch)) {
+            CHECK(wheel.now <= until && batch.len > 0);
+            while (batch.len > 0) {
+                uint32_t item = batch.items[--batch.len];
                 if (due[item] > wheel.now) {
                     file_item(item);
                     continue;
@@ -57,5 +53,6 @@ int main(void) {
     run(1767571199, 5000, 7);
     run(1767571200 - 1767571200 % 1024 - 1, 3000000, 997);
     run(0, 300000000, 12345678); /* ten years */
+    weir_wheel_close(&wheel);
     return check_done("test_wheel");
 }
