@@ -77,10 +77,10 @@ void weir_own_revoked(void *context, const struct weir_topic_partition *partitio
 
 /* ---- claims ---- */
 
-/* Where a partition without any state begins. */
-static int first_offset(struct weir_worker *w, struct weir_owned *owned, int64_t *offset) {
+/* Where a partition without any state begins; `committed` is how far the group has read it. */
+static int first_offset(struct weir_worker *w, struct weir_owned *owned, int64_t committed,
+                        int64_t *offset) {
     int64_t low = 0, high = 0;
-    int64_t committed = weir_consumer_committed(w->consumer, owned->topic, owned->number, &w->err);
     if (committed >= 0 && !w->rebuild)
         return weir_err_set(
             &w->err, WEIR_ERR_REFUSED,
@@ -145,6 +145,23 @@ static int check_memory(struct weir_worker *w) {
                         (long long)(available >> 20));
 }
 
+/* A state that is not there although the group has read the partition was lost, or somebody began
+ * it between our two questions: then it is there at the second look. */
+static int claim_state(struct weir_worker *w, struct weir_owned *owned,
+                       struct weir_partition *state, int64_t *committed) {
+    *committed = -1;
+    for (int look = 0; look < 2; look++) {
+        int status = weir_store_claim(w->store, topic_of(w, owned), owned->number,
+                                      w->config->plan.fingerprint, state, &owned->claim, &w->err);
+        if (status != 0 || owned->claim.found || look > 0)
+            return status;
+        *committed = weir_consumer_committed(w->consumer, owned->topic, owned->number, &w->err);
+        if (*committed < 0)
+            break;
+    }
+    return *committed < -1 ? (int)*committed : 0;
+}
+
 static int claim(struct weir_worker *w, struct weir_owned *owned) {
     int status = check_memory(w);
     if (status != 0)
@@ -156,14 +173,14 @@ static int claim(struct weir_worker *w, struct weir_owned *owned) {
                             "processes) or lower sessions.max_open",
                             owned->number, topic_of(w, owned));
     struct weir_partition_status found = {0};
-    status = weir_store_claim(w->store, topic_of(w, owned), owned->number,
-                              w->config->plan.fingerprint, state, &owned->claim, &w->err);
+    int64_t committed = -1;
+    status = claim_state(w, owned, state, &committed);
     if (status == 0) {
         weir_partition_status(state, &found);
         if (owned->claim.found)
             status = check_offset(w, owned, found.offset);
         else
-            status = first_offset(w, owned, &found.offset);
+            status = first_offset(w, owned, committed, &found.offset);
     }
     if (status != 0) {
         weir_partition_free(state);
