@@ -122,6 +122,16 @@ static int load(struct weir_store *s, const char *tag, struct weir_partition *pa
     return status;
 }
 
+/* Claiming and loading are two steps: somebody may have claimed it meanwhile, and committed. */
+static bool is_still_ours(struct weir_store *s, const char *meta, const char *token) {
+    struct weir_reply *reply = NULL;
+    struct weir_err ignored;
+    bool ours = weir_redis_do(s->redis, &reply, &ignored, "HGET", meta, "owner", NULL) == 0 &&
+                reply->type == WEIR_REPLY_TEXT && strcmp(reply->text, token) == 0;
+    weir_reply_free(reply);
+    return ours;
+}
+
 int weir_store_register(struct weir_store *s, const char *topic, int32_t first, int32_t len,
                         struct weir_err *err) {
     char key[600];
@@ -176,6 +186,10 @@ int weir_store_claim(struct weir_store *s, const char *topic, int32_t number, ui
             status = weir_partition_import_meta(partition, state->text, state->len, err);
             if (status == 0)
                 status = load(s, claim->tag, partition, err);
+            if (status == -WEIR_ERR_REFUSED && !is_still_ours(s, meta, claim->token))
+                status = weir_err_set(err, WEIR_ERR_UNREACHABLE,
+                                      "somebody claimed partition %d of %s while it was loaded",
+                                      number, topic);
         }
     }
     weir_reply_free(reply);
