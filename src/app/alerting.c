@@ -99,7 +99,9 @@ static int load_hash(struct weir_evaluator *e, const char *rest, struct weir_rep
                      struct weir_err *err) {
     char key[WEIR_NAME_KEY_MAX];
     weir_name_key(key, sizeof key, e->config->kafka.group, "%s", rest);
-    return weir_redis_do(e->redis, reply, err, "HGETALL", key, NULL);
+    const char *question[] = {"HGETALL", key};
+    int status = weir_redis_append(e->redis, 2, question, NULL, err);
+    return status == 0 ? weir_gather_answer(e, reply, err) : status;
 }
 
 int weir_alerting_load(struct weir_evaluator *e, struct weir_err *err) {
@@ -135,7 +137,7 @@ static void load_silences(struct weir_evaluator *e) {
     struct weir_reply *reply = NULL;
     struct weir_err err;
     if (load_hash(e, "silences", &reply, &err) != 0)
-        return; /* the step fails at its next question, and comes again */
+        return; /* those of the last step still hold */
     weir_silences_close(&e->silences);
     weir_silences_load(&e->silences, reply, weir_clock_wall_ms());
     weir_reply_free(reply);

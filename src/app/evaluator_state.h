@@ -63,7 +63,6 @@ struct weir_evaluator {
     struct weir_rollup *rollup;
     struct weir_member *members;
     size_t members_len;
-    int64_t members_us;                 /* when the set of partitions was last read */
     int64_t first_ms;                   /* where the data begin, also those that Redis let go */
     int64_t as_of_ms;                   /* watermark of the last step */
     int64_t wall_ms;                    /* when it was made: one time for all that it publishes */
@@ -91,6 +90,10 @@ int weir_gather_members(struct weir_evaluator *evaluator, struct weir_err *err);
 int64_t weir_gather_watermark(const struct weir_evaluator *evaluator);
 /* The buckets that changed since the last time, into the rollup. */
 int weir_gather_buckets(struct weir_evaluator *evaluator, struct weir_err *err);
+/* The next answer to what was asked. An error of Redis's own is a failure too: it must not pass for
+ * an empty answer. */
+int weir_gather_answer(struct weir_evaluator *evaluator, struct weir_reply **reply,
+                       struct weir_err *err);
 /* Forgets all that was read. */
 void weir_gather_reset(struct weir_evaluator *evaluator);
 

@@ -7,22 +7,18 @@
 #include "weir/clock.h"
 #include "weir/number.h"
 
-#define MEMBERS_US 1000000 /* how often the set of partitions is read */
-#define FRESH_US 15000000  /* an idle partition's owner commits every second */
+#define FRESH_US 15000000 /* an idle partition's owner commits every second */
 #define META_FIELDS 7
 
-static int ask(struct weir_evaluator *e, struct weir_reply **reply, struct weir_err *err,
-               enum weir_reply_type type) {
+int weir_gather_answer(struct weir_evaluator *e, struct weir_reply **reply, struct weir_err *err) {
     int status = weir_redis_read(e->redis, reply, err);
-    if (status != 0)
+    if (status != 0 || (*reply)->type != WEIR_REPLY_ERROR)
         return status;
-    if ((*reply)->type == type)
-        return 0;
-    status = weir_err_set(err, WEIR_ERR_UNREACHABLE, "Redis answered: %s",
-                          (*reply)->text ? (*reply)->text : "something unexpected");
+    weir_err_set(err, WEIR_ERR_UNREACHABLE, "Redis answered: %s", (*reply)->text);
     weir_reply_free(*reply);
+    *reply = NULL;
     weir_redis_disconnect(e->redis);
-    return status;
+    return -WEIR_ERR_UNREACHABLE;
 }
 
 static int64_t number_of(const struct weir_reply *reply, int64_t otherwise) {
@@ -69,7 +65,7 @@ static int read_set(struct weir_evaluator *e, struct weir_err *err) {
     weir_name_key(key, sizeof key, e->config->kafka.group, "partitions");
     int status = weir_redis_append(e->redis, 2, (const char *[]){"SMEMBERS", key}, NULL, err);
     if (status == 0)
-        status = ask(e, &reply, err, WEIR_REPLY_ARRAY);
+        status = weir_gather_answer(e, &reply, err);
     if (status != 0)
         return status;
     qsort(reply->items, reply->items_len, sizeof(struct weir_reply *), by_name);
@@ -97,12 +93,7 @@ static void take_meta(struct weir_member *member, const struct weir_reply *field
 }
 
 int weir_gather_members(struct weir_evaluator *e, struct weir_err *err) {
-    int64_t now_us = weir_clock_monotonic_us();
-    int status = 0;
-    if (e->members_len == 0 || now_us - e->members_us >= MEMBERS_US) {
-        status = read_set(e, err);
-        e->members_us = now_us;
-    }
+    int status = read_set(e, err); /* each time: no total without a partition that is counted */
     for (size_t i = 0; i < e->members_len && status == 0; i++) {
         char key[700];
         snprintf(key, sizeof key, "%s:meta", e->members[i].tag);
@@ -113,7 +104,7 @@ int weir_gather_members(struct weir_evaluator *e, struct weir_err *err) {
     }
     for (size_t i = 0; i < e->members_len && status == 0; i++) {
         struct weir_reply *reply = NULL;
-        status = ask(e, &reply, err, WEIR_REPLY_ARRAY);
+        status = weir_gather_answer(e, &reply, err);
         if (status != 0)
             break;
         take_meta(&e->members[i], reply, e->config->plan.fingerprint);
@@ -166,7 +157,7 @@ static int damaged(struct weir_err *err, const struct weir_member *member, const
 static int read_values(struct weir_evaluator *e, struct weir_member *member, struct weir_err *err) {
     for (uint32_t d = 0; d < e->config->plan.dimensions_len; d++) {
         struct weir_reply *reply = NULL;
-        int status = weir_redis_read(e->redis, &reply, err);
+        int status = weir_gather_answer(e, &reply, err);
         if (status != 0)
             return status;
         bool text = reply->type == WEIR_REPLY_TEXT;
@@ -210,7 +201,7 @@ static int read_member(struct weir_evaluator *e, struct weir_member *member,
     struct weir_reply **buckets = calloc(names->items_len + 1, sizeof(struct weir_reply *));
     WEIR_ASSERT(buckets != NULL);
     for (size_t i = 0; i < names->items_len && status == 0; i++)
-        status = weir_redis_read(e->redis, &buckets[i], err);
+        status = weir_gather_answer(e, &buckets[i], err);
     if (status == 0)
         status = read_values(e, member, err);
     for (size_t i = 0; i < names->items_len && status == 0; i++)
@@ -235,7 +226,7 @@ int weir_gather_buckets(struct weir_evaluator *e, struct weir_err *err) {
         int status = weir_redis_append(
             e->redis, 4, (const char *[]){"ZRANGEBYSCORE", key, after, "+inf"}, NULL, err);
         if (status == 0)
-            status = ask(e, &names, err, WEIR_REPLY_ARRAY);
+            status = weir_gather_answer(e, &names, err);
         if (status != 0)
             return status;
         status = read_member(e, member, names, err);

@@ -9,6 +9,7 @@
 /* One window's segments of one dimension, the largest first. */
 struct ranked {
     uint32_t segment;
+    struct weir_str value;
     int64_t sessions, events;
 };
 
@@ -161,7 +162,10 @@ static int by_size(const void *left, const void *right) {
         return a->sessions < b->sessions ? 1 : -1;
     if (a->events != b->events)
         return a->events < b->events ? 1 : -1;
-    return (a->segment > b->segment) - (a->segment < b->segment);
+    /* by name, as the numbers are in the order in which this evaluator met them */
+    size_t common = a->value.len < b->value.len ? a->value.len : b->value.len;
+    int order = memcmp(a->value.data, b->value.data, common);
+    return order != 0 ? order : (a->value.len > b->value.len) - (a->value.len < b->value.len);
 }
 
 static void put_segment(struct weir_evaluator *e, uint32_t window, const char *dimension,
@@ -198,18 +202,19 @@ static void publish_dimension(struct weir_evaluator *e, uint32_t window, int dim
     const char *name = e->config->dimension_names[dimension];
     for (uint32_t s = 1; s < segments; s++) {
         const int64_t *cell = weir_rollup_cell(e->rollup, window, s);
+        struct weir_str value = weir_rollup_value(e->rollup, s);
         if (weir_rollup_dimension(e->rollup, s) != dimension)
             continue;
-        if (is_other(weir_rollup_value(e->rollup, s)))
+        if (is_other(value))
             memcpy(other, cell, sizeof other);
         else if (cell[WEIR_C_EVENTS] || cell[WEIR_C_S_SESSIONS])
-            ranked[len++] = (struct ranked){s, cell[WEIR_C_SESSIONS], cell[WEIR_C_EVENTS]};
+            ranked[len++] = (struct ranked){s, value, cell[WEIR_C_SESSIONS], cell[WEIR_C_EVENTS]};
     }
     qsort(ranked, len, sizeof *ranked, by_size);
     for (uint32_t i = 0; i < len; i++) {
         const int64_t *cell = weir_rollup_cell(e->rollup, window, ranked[i].segment);
         if (i < e->config->publish_top)
-            put_segment(e, window, name, weir_rollup_value(e->rollup, ranked[i].segment), cell);
+            put_segment(e, window, name, ranked[i].value, cell);
         else
             for (int c = 0; c < WEIR_COUNTERS; c++)
                 other[c] += cell[c];
@@ -250,7 +255,7 @@ static int publish_segments(struct weir_evaluator *e, uint32_t window, struct we
     int status = 0;
     for (uint32_t d = 0; d < dimensions && status == 0; d++) {
         struct weir_reply *old = NULL;
-        status = weir_redis_read(e->redis, &old, err);
+        status = weir_gather_answer(e, &old, err);
         if (status != 0)
             break;
         delete_old(e, window, (int)d, old);
@@ -291,7 +296,10 @@ int weir_publish_windows(struct weir_evaluator *e, const bool *moved, struct wei
 
 int weir_publish_load(struct weir_evaluator *e, struct weir_err *err) {
     struct weir_reply *reply = NULL;
-    int status = weir_redis_do(e->redis, &reply, err, "HGETALL", e->published_key, NULL);
+    const char *question[] = {"HGETALL", e->published_key};
+    int status = weir_redis_append(e->redis, 2, question, NULL, err);
+    if (status == 0)
+        status = weir_gather_answer(e, &reply, err);
     if (status != 0)
         return status;
     e->number = 0;
