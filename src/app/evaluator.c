@@ -61,7 +61,7 @@ static bool went_back(const struct weir_evaluator *e) {
     for (size_t i = 0; i < e->members_len; i++) {
         const struct weir_member *member = &e->members[i];
         if (member->seq > 0 &&
-            (member->found_seq < member->seq || member->found_epoch != member->epoch))
+            (member->found_seq < member->seq || strcmp(member->found_owner, member->owner) != 0))
             return true;
     }
     return false;

@@ -11,6 +11,7 @@
 
 #include "app/evaluator.h"
 #include "app/silence.h"
+#include "app/store.h"
 #include "app/words.h"
 #include "weir/partition.h"
 #include "weir/redis.h"
@@ -20,9 +21,9 @@
 struct weir_member {
     char name[300]; /* <topic>.<number> */
     char tag[600];
-    uint32_t number; /* in the rollup */
-    uint64_t seq;    /* everything up to this commit is in the rollup */
-    int64_t epoch;
+    uint32_t number;                /* in the rollup */
+    uint64_t seq;                   /* everything up to this commit is in the rollup */
+    char owner[WEIR_TOKEN_LEN + 1]; /* a token comes once; an epoch again, after a rollback */
     bool has_state, idle;
     bool foreign; /* counted by other definitions */
     int64_t lag, wall_ms;
@@ -30,7 +31,7 @@ struct weir_member {
     int64_t moved_us; /* ... and when its last commit was */
     struct weir_partition_status status;
     uint64_t found_seq; /* of the present look */
-    int64_t found_epoch;
+    char found_owner[WEIR_TOKEN_LEN + 1];
 };
 
 /* An alert and what is needed to tell of it. */

@@ -82,7 +82,8 @@ static void take_meta(struct weir_member *member, const struct weir_reply *field
     if (found_seq != member->found_seq)
         member->moved_us = weir_clock_monotonic_us();
     member->found_seq = found_seq;
-    member->found_epoch = number_of(fields->items[1], 0);
+    const char *owner = fields->items[1]->text;
+    snprintf(member->found_owner, sizeof member->found_owner, "%s", owner ? owner : "");
     member->idle = number_of(fields->items[2], 0) != 0;
     member->lag = number_of(fields->items[3], -1);
     member->wall_ms = number_of(fields->items[4], 0);
@@ -98,7 +99,7 @@ int weir_gather_members(struct weir_evaluator *e, struct weir_err *err) {
         char key[700];
         snprintf(key, sizeof key, "%s:meta", e->members[i].tag);
         status = weir_redis_append(e->redis, 2 + META_FIELDS,
-                                   (const char *[]){"HMGET", key, "seq", "epoch", "idle", "lag",
+                                   (const char *[]){"HMGET", key, "seq", "owner", "idle", "lag",
                                                     "wall", "fingerprint", "state"},
                                    NULL, err);
     }
@@ -234,7 +235,7 @@ int weir_gather_buckets(struct weir_evaluator *e, struct weir_err *err) {
         if (status != 0)
             return status;
         member->seq = member->found_seq;
-        member->epoch = member->found_epoch;
+        memcpy(member->owner, member->found_owner, sizeof member->owner);
     }
     return 0;
 }
