@@ -273,8 +273,9 @@ int main(int argc, char **argv) {
                             MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     WEIR_ASSERT(jobs != MAP_FAILED);
     int failed = run_schedules(jobs, config, &options);
-    int missed = options.mutate ? 0 : run_mutations(jobs, config, &options);
-    int passed = 1 + (options.mutate ? 0 : (int)sim_mutations_len) - failed - missed;
+    bool mutates = !options.mutate && options.mutations > 0;
+    int missed = mutates ? run_mutations(jobs, config, &options) : 0;
+    int passed = 1 + (mutates ? (int)sim_mutations_len : 0) - failed - missed;
     printf("sim: %d passed, %d failed\n", passed, failed + missed);
     weir_config_free(config);
     return failed + missed ? 1 : 0;

@@ -17,6 +17,7 @@ const char *const sim_fault_names[SIM_FAULTS] = {
 #define DAY_MS 86400000
 #define LEAP_MS_MAX 9000
 #define LEASE_MS 5000
+#define SLOW_MS_MAX 4000
 
 /* A half-done script is mended by the same owner's next try, and only by that: Redis itself never
  * leaves one. So nothing else may touch the partition meanwhile. */
@@ -51,6 +52,9 @@ static void roll_back(void) {
     if (restarts)
         sim_redis_restart();
     sim_redis_replace(sim_db_copy(snapshot));
+    /* an evaluator that is slow sees what was counted again only when it is as far as before */
+    for (int i = sim->workers; i < sim->workers + sim->evaluators && !restarts; i++)
+        sim->procs[i].wake_us += (int64_t)sim_below(SLOW_MS_MAX) * 1000;
 }
 
 static void flush(void) {
