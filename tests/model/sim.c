@@ -34,7 +34,7 @@ struct options {
 struct job {
     pid_t pid;
     uint64_t seed, done;
-    bool failed;
+    _Atomic bool failed;
     char why[2048];
     struct sim_figures figures;
     uint64_t steps, faults[SIM_FAULTS];
@@ -64,12 +64,23 @@ static void add_figures(struct job *job) {
     job->done++;
 }
 
-static void run_job(struct job *job, const struct weir_config *config,
-                    const struct options *options, const char *mutation, int stride) {
-    for (; job->seed < options->first + options->schedules; job->seed += (uint64_t)stride) {
+/* Another job has found a lower seed: this one need not go on. */
+static bool is_beaten(const struct job *jobs, int len, uint64_t seed) {
+    for (int j = 0; j < len; j++)
+        if (jobs[j].failed && jobs[j].seed < seed)
+            return true;
+    return false;
+}
+
+static void run_job(struct job *jobs, int number, const struct weir_config *config,
+                    const struct options *options, const char *mutation) {
+    struct job *job = &jobs[number];
+    for (; job->seed < options->first + options->schedules; job->seed += (uint64_t)options->jobs) {
+        if (is_beaten(jobs, options->jobs, job->seed))
+            return;
         if (!run_seed(config, options, mutation, job->seed)) {
-            job->failed = true;
             memcpy(job->why, world.why, sizeof job->why);
+            job->failed = true;
             return;
         }
         add_figures(job);
@@ -94,15 +105,16 @@ static uint64_t run_jobs(struct job *jobs, const struct weir_config *config,
                          const struct options *options, const char *mutation) {
     uint64_t failed = 0;
     fflush(stdout);
-    for (int j = 0; j < options->jobs; j++) {
+    for (int j = 0; j < options->jobs; j++)
         jobs[j] = (struct job){.seed = options->first + (uint64_t)j};
+    for (int j = 0; j < options->jobs; j++) {
         jobs[j].pid = fork();
         WEIR_ASSERT(jobs[j].pid >= 0);
         if (jobs[j].pid > 0)
             continue;
         if (mutation && !freopen("/dev/null", "w", stderr)) /* an assert is a find, too */
             _exit(2);
-        run_job(&jobs[j], config, options, mutation, options->jobs);
+        run_job(jobs, j, config, options, mutation);
         _exit(0);
     }
     for (int j = 0; j < options->jobs; j++) {
