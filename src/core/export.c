@@ -31,6 +31,15 @@ static void export_values(struct weir_partition *p) {
     }
 }
 
+static void export_sample(struct weir_partition *p) {
+    if (!p->sample.changed)
+        return;
+    snprintf(add_change(p)->key, 40, "k");
+    weir_sample_write(&p->sample, &p->bytes);
+    finish_change(p);
+    p->sample.changed = false;
+}
+
 /* Every record that changed since the last export; gives the bytes written. */
 static size_t export_delta(struct weir_partition *p) {
     if (p->dirty_len + p->removed_len + p->visitors.changed_len == 0)
@@ -155,6 +164,7 @@ int weir_partition_export(struct weir_partition *p, struct weir_changes *changes
         weir_buf_clear(&p->bytes);
         weir_window_fold(&p->window);
         export_values(p);
+        export_sample(p);
         export_chunks(p, export_delta(p));
         export_buckets(p);
         export_meta(p);

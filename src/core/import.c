@@ -114,6 +114,7 @@ int weir_partition_import_wants(struct weir_partition *p, const char *const *buc
     p->wanted_len = 0;
     for (uint32_t d = 0; d < p->plan->dimensions_len; d++)
         snprintf(want(p, &cap), 40, "v:%u", d);
+    snprintf(want(p, &cap), 40, "k");
     for (uint32_t chunk = 0; chunk < WEIR_CHUNKS; chunk++)
         snprintf(want(p, &cap), 40, "s:%u", chunk);
     for (uint64_t seq = p->first_delta; seq <= p->seq; seq++)
@@ -168,7 +169,9 @@ int weir_partition_import(struct weir_partition *p, const char *key, const void 
     int64_t number = 0;
     bool numbered = key[0] && key[1] == ':' && weir_number_whole(key + 2, &number) == 0;
     int failed = -1;
-    if (key[0] == 'v' && numbered && number >= 0 && number < p->plan->dimensions_len)
+    if (strcmp(key, "k") == 0)
+        failed = weir_sample_read(&p->sample, bytes, len);
+    else if (key[0] == 'v' && numbered && number >= 0 && number < p->plan->dimensions_len)
         failed = weir_values_import(&p->values[number], bytes, len);
     else if (key[0] == 's' && numbered && number >= 0 && number < WEIR_CHUNKS)
         failed = import_chunk(p, (uint32_t)number, &in);

@@ -24,6 +24,7 @@
 #include "driver.h"
 #include "weir/bucket.h"
 #include "weir/partition.h"
+#include "weir/sample.h"
 
 static const char *const counter_names[WEIR_C_CUSTOM] = {
     [WEIR_C_EVENTS] = "events",
@@ -234,12 +235,28 @@ static void print_bucket(const struct driver *driver, const struct entry *entry)
         fail("damaged bucket", entry->key);
 }
 
+/* The sample of sessions as it is stored: its bytes, and how many are in it. */
+static void print_sample(const struct driver *driver) {
+    struct weir_sample sample;
+    weir_sample_init(&sample);
+    for (size_t i = 0; i < driver->map_len; i++) {
+        const struct entry *entry = &driver->map[i];
+        if (strcmp(entry->key, "k") != 0)
+            continue;
+        if (weir_sample_read(&sample, entry->bytes, entry->len) != 0)
+            fail("damaged sample", entry->key);
+        printf("k\t%016" PRIx64 "\n", hash_bytes(HASH_START, entry->bytes, entry->len));
+    }
+    printf("s\tsample_hour=%" PRId64 "\tsample_now=%u\tsample_before=%u", sample.hour,
+           sample.now.len, sample.before.len);
+}
+
 static int by_key(const void *a, const void *b) {
     return strcmp(((const struct entry *)a)->key, ((const struct entry *)b)->key);
 }
 
 /* b LEVEL START VISITORS HASH, c LEVEL START SEGMENT COUNTER=VALUE..., a SEGMENT COUNTER=VALUE...
- * (totals), s NAME=VALUE... (status), end. */
+ * (totals), k HASH (the sample), s NAME=VALUE... (status), end. */
 static void print_point(struct driver *driver) {
     if (driver->map_len > 0)
         qsort(driver->map, driver->map_len, sizeof *driver->map, by_key);
@@ -263,7 +280,8 @@ static void print_point(struct driver *driver) {
     totals_clear(&sum);
     struct weir_partition_status status;
     weir_partition_status(driver->partition, &status);
-    printf("s\toffset=%" PRId64 "\tnewest=%" PRId64 "\twatermark=%" PRId64, status.offset,
+    print_sample(driver);
+    printf("\toffset=%" PRId64 "\tnewest=%" PRId64 "\twatermark=%" PRId64, status.offset,
            status.newest_ms, status.watermark_ms);
     printf("\trecords=%" PRIu64 "\tevents=%" PRIu64 "\tlate=%" PRIu64, status.records,
            status.events, status.late);

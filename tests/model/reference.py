@@ -21,6 +21,7 @@ MINUTE = 60 * SECOND
 HOUR = 60 * MINUTE
 MICROS = 1_000_000
 
+SAMPLE_MAX = 64  # sessions of one hour that are sampled
 LEVELS = (10 * SECOND, MINUTE, HOUR)  # the bucket widths
 DIMENSION_VALUE_MAX = 128  # bytes
 OTHER, NONE, TOTAL = "_other", "_none", "total"
@@ -99,6 +100,8 @@ class Partition:
         self.values = [set() for _ in range(plan.dimensions)]  # what each dimension has seen
         self.rejected = defaultdict(int)  # reason: events (and records)
         self.records = 0
+        self.started = defaultdict(set)  # hour: keys of the sessions that started in it
+        self.newest_hour = None  # of any start; a start before the hour before it is forgotten
         self.ledger = []  # (time, segment, counter, amount)
         self.visits = []  # (time, visitor)
 
@@ -198,10 +201,22 @@ class Partition:
         else:
             self.make_room()
             session = self.sessions[key] = self.new_session(key, event)
+            self.enter_sample(key, event.time // HOUR)
             self.count_in(session, event, starts=True)
 
     def new_session(self, key, event):
         return Session(key, event.visitor, self.segments_of(event), event.time, event.time)
+
+    def enter_sample(self, key, hour):
+        self.newest_hour = hour if self.newest_hour is None else max(self.newest_hour, hour)
+        if hour >= self.newest_hour - 1:
+            self.started[hour].add(key)
+
+    def sampled(self, hours_ago):
+        """How many sessions the sample holds of the newest hour (0), or of the one before (1)."""
+        if self.newest_hour is None:
+            return 0
+        return min(SAMPLE_MAX, len(self.started[self.newest_hour - hours_ago]))
 
     def make_room(self):
         """At the limit those that would end next, end now: all that end in the same second, until

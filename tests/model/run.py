@@ -137,6 +137,9 @@ def expected_status(partition, offset, returned):
         "open_sessions": len(partition.sessions),
         "unknown_types": total.get("unknown", 0),
         "bots": total.get("bot_events", 0),
+        "sample_hour": none if partition.newest_hour is None else partition.newest_hour,
+        "sample_now": partition.sampled(0),
+        "sample_before": partition.sampled(1),
     }
     for reason, times in partition.rejected.items():
         status[f"rejected_{reason}"] = times
