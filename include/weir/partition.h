@@ -58,7 +58,7 @@
  *     max(last, now) in the order of their end rounded up to a second, whole seconds at a time,
  *     until at most sessions_max - 1 - sessions_max / 16 are open; each but a bot's counts as
  * evicted there.
- *  9. A session that starts enters the sample of its hour (weir/sample.h), unless it is one of its
+ *  9. A session that starts enters the sample of its hour (weir/overlap.h), unless it is one of its
  *     own of step 4.
  */
 #ifndef WEIR_PARTITION_H
@@ -169,8 +169,8 @@ int weir_partition_read_meta(const void *meta, size_t len, struct weir_partition
 
 /* Import into a fresh partition, in this order: the meta value, then every dictionary ("v:"),
  * session chunk ("s:"), session delta ("d:", ascending), bucket ("b:") and the sample of sessions
- * ("k", see weir/sample.h) that weir_partition_import_wants asks for; one that is not there is left
- * out. -WEIR_ERR_REFUSED on an unknown version or damage. */
+ * ("k", see weir/overlap.h) that weir_partition_import_wants asks for; one that is not there is
+ * left out. -WEIR_ERR_REFUSED on an unknown version or damage. */
 int weir_partition_import_meta(struct weir_partition *partition, const void *meta, size_t len,
                                struct weir_err *err);
 /* The keys to read, in order; NULL-terminated key texts owned by the partition. `buckets` are the

@@ -123,6 +123,9 @@ static int look(struct weir_evaluator *e, struct weir_err *err) {
         weir_gather_reset(e);
         return 0;
     }
+    status = weir_splits_look(e, err);
+    if (status != 0)
+        return status;
     int64_t slide_ms = weir_level_ms[weir_window_level(e->config->plan.windows_ms[0])];
     int64_t watermark_ms = weir_gather_watermark(e);
     if (watermark_ms == INT64_MIN || watermark_ms / slide_ms <= e->as_of_ms / slide_ms)
@@ -133,6 +136,8 @@ static int look(struct weir_evaluator *e, struct weir_err *err) {
 static void show_figures(struct weir_evaluator *e) {
     struct weir_evaluator_figures *figures = &e->figures;
     figures->leader = e->leader;
+    if (!e->leader)
+        figures->split_ratio = -1;
     figures->partitions = (uint32_t)e->members_len;
     figures->segments = weir_rollup_segments(e->rollup);
     figures->as_of_ms = e->as_of_ms;
@@ -191,6 +196,7 @@ int weir_evaluator_start(struct weir_evaluator **evaluator, const struct weir_co
         snprintf(e->token + 2 * i, 3, "%02x", bytes[i]);
     e->config = config;
     e->figures.redis_up = true;
+    e->figures.split_ratio = -1;
     e->as_of_ms = INT64_MIN;
     pthread_mutex_init(&e->lock, NULL);
     pthread_cond_init(&e->reload_done, NULL);

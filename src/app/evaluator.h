@@ -23,6 +23,7 @@ struct weir_evaluator_figures {
     uint32_t firing, pending;
     char suspect[160]; /* why the data cannot be trusted, empty when they can */
     uint64_t alert_changes;
+    double split_ratio; /* sessions in more than one partition / sessions; negative: not known */
 };
 
 struct weir_evaluator;

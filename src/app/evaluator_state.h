@@ -1,6 +1,6 @@
 /*
  * evaluator_state: the inside of the evaluator, shared by its parts: evaluator.c (the steps),
- * gather.c (from Redis), quality.c (can the data be trusted), alerting.c (rules) and publish.c (to
+ * gather.c (from Redis), quality.c (can the data be trusted), splits.c (sessions in two partitions), alerting.c (rules) and publish.c (to
  * Redis). Private to app; all of it belongs to the evaluator's thread but what `lock` guards.
  */
 #ifndef WEIR_APP_EVALUATOR_STATE_H
@@ -77,6 +77,8 @@ struct weir_evaluator {
     char suspect[160]; /* why, or empty */
     struct weir_history history[WEIR_HISTORY];
     uint32_t history_len;
+    int64_t splits_us; /* the last look for sessions in several partitions; 0: none yet */
+    bool splits_told;
 
     struct weir_evaluator_figures figures;
     pthread_mutex_t lock;
@@ -100,6 +102,10 @@ void weir_gather_reset(struct weir_evaluator *evaluator);
 
 /* quality.c: fills evaluator->suspect. */
 void weir_quality_check(struct weir_evaluator *evaluator, int64_t watermark_ms, int64_t wall_ms);
+
+/* splits.c: every few seconds, how many sessions lie in more than one partition. 0 or
+ * -WEIR_ERR_UNREACHABLE. */
+int weir_splits_look(struct weir_evaluator *evaluator, struct weir_err *err);
 
 /* alerting.c */
 int weir_alerting_load(struct weir_evaluator *evaluator, struct weir_err *err);

@@ -1,10 +1,13 @@
-/* The partitions' meta hashes: who owns which, and how far it is. */
+/* The partitions' meta hashes: who owns which, and how far it is; and their samples of sessions. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "app/view_parts.h"
+#include "weir/overlap.h"
+
+#define SAMPLED_LEAST 16 /* sessions without which nothing is said of a share */
 
 struct member {
     const char *name; /* topic.number, of the reply */
@@ -84,6 +87,47 @@ static int send_meta(struct weir_view *view, const struct member *member, struct
     return weir_redis_append(view->redis, 2 + FIELDS, words, NULL, err);
 }
 
+/* ---- sessions in several partitions ---- */
+
+static int read_samples(struct weir_view *view, const struct member *members, size_t len,
+                        struct weir_overlap *samples, struct weir_err *err) {
+    int result = 0;
+    for (size_t i = 0; i < len && result == 0; i++) {
+        char key[WEIR_NAME_KEY_MAX];
+        snprintf(key, sizeof key, "weir:{%s.%s}:k", view->group, members[i].name);
+        result = weir_redis_append(view->redis, 2, (const char *[]){"GET", key}, NULL, err);
+    }
+    for (size_t i = 0; i < len && result == 0; i++) {
+        struct weir_reply *reply = NULL;
+        result = weir_view_next(view, &reply, err);
+        weir_overlap_init(&samples[i]);
+        if (result == 0 && reply->text)
+            weir_overlap_read(&samples[i], reply->text, reply->len); /* damaged: empty */
+        weir_reply_free(reply);
+    }
+    return result;
+}
+
+/* "split_sessions" of each partition: the share of its sessions that others have a part of. */
+static int add_splits(struct weir_view *view, const struct member *members, size_t len,
+                      json_t *list, struct weir_err *err) {
+    struct weir_overlap *samples = calloc(len + 1, sizeof *samples);
+    struct weir_split *splits = calloc(len + 1, sizeof *splits);
+    WEIR_ASSERT(samples != NULL && splits != NULL);
+    int result = read_samples(view, members, len, samples, err);
+    if (result == 0)
+        weir_overlap_compare(samples, len, splits);
+    for (size_t i = 0; i < len && result == 0; i++) {
+        bool known = splits[i].sampled >= SAMPLED_LEAST;
+        double share = known ? (double)splits[i].split / (double)splits[i].sampled : 0;
+        json_object_set_new(json_array_get(list, i), "split_sessions",
+                            known ? json_real(share) : json_null());
+    }
+    free(samples);
+    free(splits);
+    return result;
+}
+
 static int take_meta(struct weir_view *view, const struct member *member, json_t *list,
                      struct weir_err *err) {
     struct weir_reply *reply = NULL;
@@ -116,6 +160,8 @@ int weir_view_partitions(struct weir_view *view, json_t **out, struct weir_err *
         result = send_meta(view, &members[i], err);
     for (size_t i = 0; i < len && result == 0; i++)
         result = take_meta(view, &members[i], list, err);
+    if (result == 0)
+        result = add_splits(view, members, len, list, err);
     if (result == 0)
         *out = json_pack("{s:s, s:O}", "group", view->group, "partitions", list);
     json_decref(list);

@@ -258,6 +258,13 @@ static void add_count(struct weir_table *table, const json_t *partition, const c
     add_figure(table, name, json_object_get(partition, name));
 }
 
+static void add_share(struct weir_table *table, const json_t *share) {
+    if (json_is_number(share))
+        weir_table_cell(table, "%.0f %%", json_number_value(share) * 100);
+    else
+        weir_table_cell(table, "-");
+}
+
 void weir_view_print_partitions(const json_t *tree, int64_t now_ms, FILE *out) {
     json_t *partitions = json_object_get(tree, "partitions"), *partition;
     char text[WEIR_TABLE_TEXT_MAX];
@@ -268,9 +275,9 @@ void weir_view_print_partitions(const json_t *tree, int64_t now_ms, FILE *out) {
         return;
     }
     struct weir_table table;
-    weir_table_init(&table, "lrlrrrlll");
+    weir_table_init(&table, "lrlrrrlllr");
     static const char *const header[] = {"topic", "partition", "owner",     "epoch", "offset",
-                                         "lag",   "watermark", "committed", "idle"};
+                                         "lag",   "watermark", "committed", "idle",  "split"};
     for (i = 0; i < sizeof header / sizeof header[0]; i++)
         weir_table_cell(&table, "%s", header[i]);
     json_array_foreach(partitions, i, partition) {
@@ -289,6 +296,7 @@ void weir_view_print_partitions(const json_t *tree, int64_t now_ms, FILE *out) {
         weir_table_cell(&table, "%s", text);
         weir_table_cell(&table, "%s",
                         json_is_true(json_object_get(partition, "idle")) ? "yes" : "no");
+        add_share(&table, json_object_get(partition, "split_sessions"));
     }
     weir_table_print(&table, out);
     weir_table_close(&table);

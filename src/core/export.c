@@ -31,13 +31,13 @@ static void export_values(struct weir_partition *p) {
     }
 }
 
-static void export_sample(struct weir_partition *p) {
-    if (!p->sample.changed)
+static void export_overlap(struct weir_partition *p) {
+    if (!p->overlap.changed)
         return;
     snprintf(add_change(p)->key, 40, "k");
-    weir_sample_write(&p->sample, &p->bytes);
+    weir_overlap_write(&p->overlap, &p->bytes);
     finish_change(p);
-    p->sample.changed = false;
+    p->overlap.changed = false;
 }
 
 /* Every record that changed since the last export; gives the bytes written. */
@@ -164,7 +164,7 @@ int weir_partition_export(struct weir_partition *p, struct weir_changes *changes
         weir_buf_clear(&p->bytes);
         weir_window_fold(&p->window);
         export_values(p);
-        export_sample(p);
+        export_overlap(p);
         export_chunks(p, export_delta(p));
         export_buckets(p);
         export_meta(p);

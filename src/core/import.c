@@ -170,7 +170,7 @@ int weir_partition_import(struct weir_partition *p, const char *key, const void 
     bool numbered = key[0] && key[1] == ':' && weir_number_whole(key + 2, &number) == 0;
     int failed = -1;
     if (strcmp(key, "k") == 0)
-        failed = weir_sample_read(&p->sample, bytes, len);
+        failed = weir_overlap_read(&p->overlap, bytes, len);
     else if (key[0] == 'v' && numbered && number >= 0 && number < p->plan->dimensions_len)
         failed = weir_values_import(&p->values[number], bytes, len);
     else if (key[0] == 's' && numbered && number >= 0 && number < WEIR_CHUNKS)

@@ -19,7 +19,7 @@ struct weir_partition *weir_partition_new(const struct weir_plan *plan) {
     p->newest_ms = p->watermark_ms = p->settled_ms = INT64_MIN;
     p->offset = -1;
     p->first_delta = 1;
-    weir_sample_init(&p->sample);
+    weir_overlap_init(&p->overlap);
     weir_buf_init(&p->ticks, 1 << 20);
     weir_buf_init(&p->exported_ticks, 1 << 20);
     weir_buf_init(&p->bytes, EXPORT_BYTES_MAX);

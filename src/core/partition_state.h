@@ -11,7 +11,7 @@
 #include "core/visitors.h"
 #include "core/window.h"
 #include "weir/partition.h"
-#include "weir/sample.h"
+#include "weir/overlap.h"
 
 #define WEIR_CHUNK_BITS 8
 #define WEIR_CHUNKS (1U << WEIR_CHUNK_BITS)
@@ -36,7 +36,7 @@ struct weir_partition {
     struct weir_values values[WEIR_DIMENSIONS_MAX];
     struct weir_window window;
     struct weir_bots *bots;
-    struct weir_sample sample;
+    struct weir_overlap overlap;
 
     /* what changed since the last export */
     uint32_t *dirty; /* slots of sessions */

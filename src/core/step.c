@@ -338,7 +338,7 @@ static struct weir_session *start(struct weir_partition *p, const struct weir_ev
         weir_sessions_evict(p->sessions, max - 1 - max / 16, evict_one, p);
     struct weir_session *session = weir_sessions_add(p->sessions, key->session, key->check);
     open_session(p, session, event, key);
-    weir_sample_add(&p->sample, key->session, event->time_ms);
+    weir_overlap_add(&p->overlap, key->session, event->time_ms);
     weir_sessions_file(p->sessions, session);
     return session;
 }

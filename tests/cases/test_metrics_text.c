@@ -15,7 +15,8 @@ static struct weir_metrics_input figures(void) {
                                                       .as_of_ms = 990000,
                                                       .firing = 2,
                                                       .pending = 1,
-                                                      .suspect = "lag"};
+                                                      .suspect = "lag",
+                                                      .split_ratio = 0.25};
     static const struct weir_sink_figures sinks[] = {{"pager", 7, 2, 1, 3}};
     workers[0] = (struct weir_worker_figures){.records = 10,
                                               .events = 9,
@@ -90,6 +91,7 @@ static void test_samples(const char *text) {
         "weir_evaluator_step_seconds_count 4",
         "weir_evaluator_as_of_age_seconds 10.000000",
         "weir_evaluator_suspect 1",
+        "weir_split_sessions_ratio 0.25",
         "weir_alerts{state=\"firing\"} 2",
         "weir_alerts{state=\"pending\"} 1",
         "weir_sink_sent_total{sink=\"pager\"} 7",

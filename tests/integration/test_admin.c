@@ -216,12 +216,15 @@ static void test_partitions(struct weir_admin *admin) {
         HEAD "\"partitions\":["
              "{\"committed_at\":null,\"epoch\":null,\"fingerprint\":null,\"idle\":null,"
              "\"lag\":5,\"offset\":null,\"owner\":\"12ab\",\"partition\":9,\"seq\":null,"
+             "\"split_sessions\":null,"
              "\"topic\":\"a.b\",\"watermark\":null},"
              "{\"committed_at\":1700000005000,\"epoch\":2,\"fingerprint\":\"00ff\",\"idle\":true,"
              "\"lag\":null,\"offset\":1000,\"owner\":\"1234\",\"partition\":10,\"seq\":7,"
+             "\"split_sessions\":null,"
              "\"topic\":\"a.b\",\"watermark\":1700000000000},"
              "{\"committed_at\":null,\"epoch\":null,\"fingerprint\":null,\"idle\":null,"
              "\"lag\":null,\"offset\":null,\"owner\":null,\"partition\":-1,\"seq\":null,"
+             "\"split_sessions\":null,"
              "\"topic\":\"nonsense\",\"watermark\":null}]}");
 }
 

@@ -24,7 +24,7 @@
 #include "driver.h"
 #include "weir/bucket.h"
 #include "weir/partition.h"
-#include "weir/sample.h"
+#include "weir/overlap.h"
 
 static const char *const counter_names[WEIR_C_CUSTOM] = {
     [WEIR_C_EVENTS] = "events",
@@ -237,13 +237,13 @@ static void print_bucket(const struct driver *driver, const struct entry *entry)
 
 /* The sample of sessions as it is stored: its bytes, and how many are in it. */
 static void print_sample(const struct driver *driver) {
-    struct weir_sample sample;
-    weir_sample_init(&sample);
+    struct weir_overlap sample;
+    weir_overlap_init(&sample);
     for (size_t i = 0; i < driver->map_len; i++) {
         const struct entry *entry = &driver->map[i];
         if (strcmp(entry->key, "k") != 0)
             continue;
-        if (weir_sample_read(&sample, entry->bytes, entry->len) != 0)
+        if (weir_overlap_read(&sample, entry->bytes, entry->len) != 0)
             fail("damaged sample", entry->key);
         printf("k\t%016" PRIx64 "\n", hash_bytes(HASH_START, entry->bytes, entry->len));
     }

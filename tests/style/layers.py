@@ -11,7 +11,7 @@ LAYERS = ("base", "core", "io", "app")
 HEADERS = {
     "base": ("err", "log", "clock", "buf", "number", "memory", "table", "stats"),
     "core": ("event", "decode", "metric", "plan", "bucket", "partition", "rule", "traffic",
-             "rollup", "sample", "session", "window", "baseline", "detect", "explain"),
+             "rollup", "overlap", "session", "window", "baseline", "detect", "explain"),
     "io": ("kafka", "redis", "http", "notify", "file"),
     "app": ("config",),
 }

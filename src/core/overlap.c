@@ -1,18 +1,18 @@
-#include "weir/sample.h"
+#include "weir/overlap.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 #include "weir/err.h"
 
-#define HOUR_LAST (INT64_MAX / WEIR_SAMPLE_SPAN_MS)
+#define HOUR_LAST (INT64_MAX / WEIR_OVERLAP_SPAN_MS)
 
-static void hour_init(struct weir_sample_hour *hour) {
+static void hour_init(struct weir_overlap_hour *hour) {
     hour->len = 0;
     memset(hour->hashes, 0xff, sizeof hour->hashes);
 }
 
-void weir_sample_init(struct weir_sample *sample) {
+void weir_overlap_init(struct weir_overlap *sample) {
     sample->hour = INT64_MIN;
     sample->changed = false;
     hour_init(&sample->now);
@@ -20,22 +20,22 @@ void weir_sample_init(struct weir_sample *sample) {
 }
 
 /* True when it was put in. */
-static bool hour_put(struct weir_sample_hour *hour, uint64_t hash) {
-    if (hash >= hour->hashes[WEIR_SAMPLE_MAX - 1])
+static bool hour_put(struct weir_overlap_hour *hour, uint64_t hash) {
+    if (hash >= hour->hashes[WEIR_OVERLAP_MAX - 1])
         return false;
-    uint32_t at = hour->len < WEIR_SAMPLE_MAX ? hour->len : WEIR_SAMPLE_MAX - 1;
+    uint32_t at = hour->len < WEIR_OVERLAP_MAX ? hour->len : WEIR_OVERLAP_MAX - 1;
     while (at > 0 && hour->hashes[at - 1] > hash)
         at--;
     if (at > 0 && hour->hashes[at - 1] == hash)
         return false;
     memmove(&hour->hashes[at + 1], &hour->hashes[at],
-            (WEIR_SAMPLE_MAX - 1 - at) * sizeof hour->hashes[0]);
+            (WEIR_OVERLAP_MAX - 1 - at) * sizeof hour->hashes[0]);
     hour->hashes[at] = hash;
-    hour->len += hour->len < WEIR_SAMPLE_MAX;
+    hour->len += hour->len < WEIR_OVERLAP_MAX;
     return true;
 }
 
-void weir_sample_take(struct weir_sample *sample, uint64_t hash, int64_t hour) {
+void weir_overlap_take(struct weir_overlap *sample, uint64_t hash, int64_t hour) {
     if (hour > sample->hour) {
         if (hour == sample->hour + 1)
             sample->before = sample->now;
@@ -53,7 +53,7 @@ void weir_sample_take(struct weir_sample *sample, uint64_t hash, int64_t hour) {
 
 /* ---- stored ---- */
 
-static void hour_write(const struct weir_sample_hour *hour, struct weir_buf *out) {
+static void hour_write(const struct weir_overlap_hour *hour, struct weir_buf *out) {
     uint64_t last = 0;
     weir_buf_varint(out, hour->len);
     for (uint32_t i = 0; i < hour->len; i++) {
@@ -62,10 +62,10 @@ static void hour_write(const struct weir_sample_hour *hour, struct weir_buf *out
     }
 }
 
-static int hour_read(struct weir_sample_hour *hour, struct weir_reader *in) {
+static int hour_read(struct weir_overlap_hour *hour, struct weir_reader *in) {
     uint64_t len = weir_reader_varint(in), last = 0;
     hour_init(hour);
-    if (in->failed || len > WEIR_SAMPLE_MAX)
+    if (in->failed || len > WEIR_OVERLAP_MAX)
         return -1;
     for (uint64_t i = 0; i < len; i++) {
         uint64_t more = weir_reader_varint(in);
@@ -77,23 +77,23 @@ static int hour_read(struct weir_sample_hour *hour, struct weir_reader *in) {
     return 0;
 }
 
-void weir_sample_write(const struct weir_sample *sample, struct weir_buf *out) {
+void weir_overlap_write(const struct weir_overlap *sample, struct weir_buf *out) {
     weir_buf_zigzag(out, sample->hour);
     hour_write(&sample->now, out);
     hour_write(&sample->before, out);
 }
 
-int weir_sample_read(struct weir_sample *sample, const void *bytes, size_t len) {
+int weir_overlap_read(struct weir_overlap *sample, const void *bytes, size_t len) {
     struct weir_reader in;
     weir_reader_init(&in, bytes, len);
-    weir_sample_init(sample);
+    weir_overlap_init(sample);
     sample->hour = weir_reader_zigzag(&in);
     int failed = in.failed || hour_read(&sample->now, &in) || hour_read(&sample->before, &in);
     bool known = sample->hour >= -HOUR_LAST && sample->hour <= HOUR_LAST;
     bool fresh = sample->hour == INT64_MIN && sample->now.len == 0 && sample->before.len == 0;
     if (!failed && in.at == in.end && (known || fresh))
         return 0;
-    weir_sample_init(sample);
+    weir_overlap_init(sample);
     return -1;
 }
 
@@ -112,7 +112,7 @@ static int by_hour_and_hash(const void *left, const void *right) {
     return (a->hash > b->hash) - (a->hash < b->hash);
 }
 
-static size_t list_hour(struct seen *list, size_t len, const struct weir_sample_hour *hour,
+static size_t list_hour(struct seen *list, size_t len, const struct weir_overlap_hour *hour,
                         int64_t number, size_t where) {
     for (uint32_t i = 0; i < hour->len; i++)
         list[len++] = (struct seen){number, hour->hashes[i], where};
@@ -120,12 +120,12 @@ static size_t list_hour(struct seen *list, size_t len, const struct weir_sample_
 }
 
 /* How many partitions have sessions of this hour, and up to which hash all of them tell all. */
-static size_t reached(const struct weir_sample *samples, size_t len, int64_t number,
+static size_t reached(const struct weir_overlap *samples, size_t len, int64_t number,
                       uint64_t *ceiling) {
     size_t partitions = 0;
     *ceiling = UINT64_MAX;
     for (size_t i = 0; i < len; i++) {
-        const struct weir_sample_hour *hour = NULL;
+        const struct weir_overlap_hour *hour = NULL;
         if (samples[i].hour == number)
             hour = &samples[i].now;
         else if (samples[i].before.len > 0 && samples[i].hour - 1 == number)
@@ -133,7 +133,7 @@ static size_t reached(const struct weir_sample *samples, size_t len, int64_t num
         if (!hour || hour->len == 0)
             continue;
         partitions++;
-        uint64_t last = hour->hashes[WEIR_SAMPLE_MAX - 1]; /* UINT64_MAX while there is room */
+        uint64_t last = hour->hashes[WEIR_OVERLAP_MAX - 1]; /* UINT64_MAX while there is room */
         *ceiling = last < *ceiling ? last : *ceiling;
     }
     return partitions;
@@ -159,10 +159,10 @@ static void count_hour(struct weir_split *all, struct weir_split *each, const st
     }
 }
 
-struct weir_split weir_sample_compare(const struct weir_sample *samples, size_t len,
-                                      struct weir_split *each) {
+struct weir_split weir_overlap_compare(const struct weir_overlap *samples, size_t len,
+                                       struct weir_split *each) {
     struct weir_split all = {0};
-    struct seen *list = malloc((len + 1) * 2 * WEIR_SAMPLE_MAX * sizeof *list);
+    struct seen *list = malloc((len + 1) * 2 * WEIR_OVERLAP_MAX * sizeof *list);
     size_t listed = 0;
     WEIR_ASSERT(list != NULL);
     if (each)
