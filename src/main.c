@@ -15,6 +15,7 @@ static const struct command {
     {"run", weir_cmd_run, "the service: Kafka to Redis to alerts"},
     {"check", weir_cmd_check, "every mistake in a config or a rules file"},
     {"replay", weir_cmd_replay, "files through the very step that run uses"},
+    {"rekey", weir_cmd_rekey, "a topic copied into one that is keyed by session"},
     {"generate", weir_cmd_generate, "a made-up shop's traffic, with incidents"},
     {"get", weir_cmd_get, "what Redis holds now: windows, segments, alerts, partitions"},
     {"silence", weir_cmd_silence, "alerts that nobody wants to hear of for a while"},

@@ -36,7 +36,8 @@ struct weir_record {
     int64_t offset;
     int64_t timestamp_ms; /* the broker's or producer's; -1 when there is none */
     int32_t partition;
-    int32_t topic; /* index into options.topics */
+    int32_t topic;       /* index into options.topics */
+    const void *message; /* for weir/copy.h: all that came with it; valid as long as value */
 };
 
 struct weir_topic_partition {
@@ -58,6 +59,14 @@ struct weir_rebalance {
 struct weir_consumer;
 int weir_consumer_new(struct weir_consumer **consumer, const struct weir_kafka_options *options,
                       struct weir_rebalance rebalance, struct weir_err *err);
+/* Without being a member of the group, whose offsets are all that it has of it: reads what
+ * weir_consumer_take says. */
+int weir_consumer_new_alone(struct weir_consumer **consumer,
+                            const struct weir_kafka_options *options, struct weir_err *err);
+/* Reads these partitions from their offsets on, and no others any more. */
+int weir_consumer_take(struct weir_consumer *consumer,
+                       const struct weir_topic_partition *partitions, size_t len,
+                       struct weir_err *err);
 /* Leaves the group (calls `revoked`), then frees. */
 void weir_consumer_free(struct weir_consumer *consumer);
 
@@ -94,8 +103,17 @@ int64_t weir_consumer_offset_at(struct weir_consumer *consumer, int32_t topic, i
                                 int64_t time_ms, struct weir_err *err);
 /* The last known end of the partition without asking the broker, -1 if unknown. For lag. */
 int64_t weir_consumer_end(struct weir_consumer *consumer, int32_t topic, int32_t partition);
+/* True when the last that came of the partition was its end. *next, if not NULL, is where to go on:
+ * behind whatever lies there without being a record, such as the ends of transactions. */
+bool weir_consumer_at_end(const struct weir_consumer *consumer, int32_t topic, int32_t partition,
+                          int64_t *next);
 /* The number of partitions of a topic: 0 or less means that it does not exist. */
 int weir_consumer_partitions(struct weir_consumer *consumer, int32_t topic, struct weir_err *err);
+/* The same of topics that need not be the consumer's. */
+int weir_consumer_partitions_of(struct weir_consumer *consumer, const char *topic,
+                                struct weir_err *err);
+int weir_consumer_range_of(struct weir_consumer *consumer, const char *topic, int32_t partition,
+                           int64_t *low, int64_t *high, struct weir_err *err);
 /* False from the first lost connection to all brokers until one answers again. */
 bool weir_consumer_reachable(const struct weir_consumer *consumer);
 uint64_t weir_consumer_errors(const struct weir_consumer *consumer);

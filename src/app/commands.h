@@ -10,6 +10,7 @@
 int weir_cmd_run(int argc, char **argv);
 int weir_cmd_check(int argc, char **argv);
 int weir_cmd_replay(int argc, char **argv);
+int weir_cmd_rekey(int argc, char **argv);
 int weir_cmd_generate(int argc, char **argv);
 int weir_cmd_get(int argc, char **argv);
 int weir_cmd_silence(int argc, char **argv);

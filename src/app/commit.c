@@ -8,11 +8,6 @@
 #define BACKOFF_MAX_MS 5000
 #define FENCED_PAUSE_US 1000000
 
-static int64_t lag_of(const struct weir_worker *w, const struct weir_owned *owned) {
-    int64_t end = weir_own_end(w, owned);
-    return end > owned->next ? end - owned->next : 0;
-}
-
 /* Sends every partition's changes before the first answer is read: one round trip for all. */
 static int send_all(struct weir_worker *w) {
     for (size_t i = 0; i < w->owned_len; i++)
@@ -21,7 +16,7 @@ static int send_all(struct weir_worker *w) {
         struct weir_owned *owned = w->owned[i];
         if (!owned->state)
             continue;
-        struct weir_liveness live = {owned->idle, lag_of(w, owned), weir_clock_wall_ms()};
+        struct weir_liveness live = {owned->idle, weir_own_lag(w, owned), weir_clock_wall_ms()};
         int status =
             weir_store_commit(w->store, &owned->claim, owned->state, &live, &owned->sent, &w->err);
         if (status != 0)
@@ -150,7 +145,7 @@ void weir_commit_show_figures(struct weir_worker *w) {
         struct weir_partition_figures *shown = &figures->partitions[figures->partitions_len++];
         shown->topic = w->config->kafka.topics[owned->topic];
         shown->number = owned->number;
-        shown->lag = lag_of(w, owned);
+        shown->lag = weir_own_lag(w, owned);
         shown->idle = owned->idle;
         weir_partition_status(owned->state, &shown->status);
         figures->caught_up &= shown->lag <= 0;

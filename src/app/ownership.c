@@ -235,9 +235,14 @@ int weir_own_claim(struct weir_worker *w) {
 
 /* ---- idle partitions ---- */
 
-int64_t weir_own_end(const struct weir_worker *w, const struct weir_owned *owned) {
+/* Behind the last record of a transaction lies its end, which is none: met, it counts as read. */
+int64_t weir_own_lag(const struct weir_worker *w, const struct weir_owned *owned) {
     int64_t end = weir_consumer_end(w->consumer, owned->topic, owned->number);
-    return end > owned->end ? end : owned->end;
+    int64_t next = owned->next, met = 0;
+    end = end > owned->end ? end : owned->end;
+    if (weir_consumer_at_end(w->consumer, owned->topic, owned->number, &met) && met > next)
+        next = met;
+    return end > next ? end - next : 0;
 }
 
 void weir_own_tick(struct weir_worker *w, int64_t now_us) {
@@ -255,8 +260,7 @@ void weir_own_tick(struct weir_worker *w, int64_t now_us) {
         }
         int64_t quiet_ms = (now_us - owned->base_us) / 1000;
         owned->idle = !w->figures.stalled && w->figures.kafka_up &&
-                      quiet_ms >= w->config->idle_timeout_ms &&
-                      owned->next >= weir_own_end(w, owned);
+                      quiet_ms >= w->config->idle_timeout_ms && weir_own_lag(w, owned) == 0;
         if (owned->idle && owned->base_ms != INT64_MIN)
             weir_partition_tick(owned->state, owned->base_ms + quiet_ms);
     }

@@ -80,8 +80,8 @@ void weir_own_revoked(void *context, const struct weir_topic_partition *partitio
 /* Claims what is assigned and not ours yet, and lets the consumer read on there. Negative only on
  * what cannot be mended by waiting. */
 int weir_own_claim(struct weir_worker *worker);
-/* The partition's end as far as it is known without asking. */
-int64_t weir_own_end(const struct weir_worker *worker, const struct weir_owned *owned);
+/* Records up to the partition's end, as far as that is known without asking. */
+int64_t weir_own_lag(const struct weir_worker *worker, const struct weir_owned *owned);
 struct weir_owned *weir_own_find(struct weir_worker *worker, int32_t topic, int32_t number);
 /* Marks who is idle, and moves their watermarks with the clock. */
 void weir_own_tick(struct weir_worker *worker, int64_t now_us);

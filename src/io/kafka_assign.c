@@ -172,9 +172,23 @@ int weir_consumer_resume(struct weir_consumer *consumer,
         struct weir_slot *slot =
             weir_consumer_slot(consumer, partitions[i].topic, partitions[i].partition);
         if (slot && slot->assigned) /* else it went away meanwhile: `revoked` says so */
-            slot->next = partitions[i].offset;
+            *slot = (struct weir_slot){.next = partitions[i].offset, .assigned = true};
     }
     consumer->paused = false;
+    return assign_table(consumer, err);
+}
+
+int weir_consumer_take(struct weir_consumer *consumer,
+                       const struct weir_topic_partition *partitions, size_t len,
+                       struct weir_err *err) {
+    forget_all(consumer);
+    for (size_t i = 0; i < len; i++) {
+        WEIR_ASSERT(partitions[i].topic >= 0 && partitions[i].offset >= 0);
+        struct weir_slot *slot =
+            slot_made(&consumer->topics[partitions[i].topic], partitions[i].partition);
+        if (slot)
+            *slot = (struct weir_slot){.next = partitions[i].offset, .assigned = true};
+    }
     return assign_table(consumer, err);
 }
 
@@ -182,6 +196,6 @@ int weir_consumer_rewind(struct weir_consumer *consumer, struct weir_topic_parti
                          struct weir_err *err) {
     struct weir_slot *slot = weir_consumer_slot(consumer, partition.topic, partition.partition);
     if (slot && slot->assigned)
-        slot->next = partition.offset;
+        *slot = (struct weir_slot){.next = partition.offset, .assigned = true};
     return assign_table(consumer, err);
 }

@@ -23,7 +23,7 @@ static const struct setting of_consumer[] = {
     {"check.crcs", "true"},
     {"partition.assignment.strategy", "range"},
     {"isolation.level", "read_committed"},
-    {"enable.partition.eof", "false"},
+    {"enable.partition.eof", "true"},
 };
 
 static const struct setting of_producer[] = {
@@ -52,7 +52,7 @@ static const struct reserved reserved_consumer[] = {
     {"enable.auto.offset.store", "false", own_offsets},
     {"auto.offset.reset", "error",
      "an offset that is gone must be an alarm, never a silent skip; where to start is kafka.start"},
-    {"enable.partition.eof", "false", "weir has no use for it"},
+    {"enable.partition.eof", "true", "weir must see where a partition ends"},
     {"check.crcs", "true", "a damaged record must not be counted"},
 };
 

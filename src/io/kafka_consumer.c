@@ -81,8 +81,8 @@ static struct weir_consumer *shell_new(const struct weir_kafka_options *options,
     return self;
 }
 
-int weir_consumer_new(struct weir_consumer **consumer, const struct weir_kafka_options *options,
-                      struct weir_rebalance rebalance, struct weir_err *err) {
+static int make(struct weir_consumer **consumer, const struct weir_kafka_options *options,
+                struct weir_rebalance rebalance, struct weir_err *err) {
     int code = check_options(options, err);
     rd_kafka_conf_t *conf =
         code == 0 ? weir_kafka_conf_new(options, WEIR_KAFKA_CONSUMER, err) : NULL;
@@ -102,6 +102,16 @@ int weir_consumer_new(struct weir_consumer **consumer, const struct weir_kafka_o
      * poll resets max.poll.interval (librdkafka issue 4176). */
     rd_kafka_poll_set_consumer(self->rk);
     self->queue = rd_kafka_queue_get_consumer(self->rk);
+    *consumer = self;
+    return 0;
+}
+
+int weir_consumer_new(struct weir_consumer **consumer, const struct weir_kafka_options *options,
+                      struct weir_rebalance rebalance, struct weir_err *err) {
+    struct weir_consumer *self = NULL;
+    int code = make(&self, options, rebalance, err);
+    if (code != 0)
+        return code;
     code = subscribe(self, err);
     if (code != 0) {
         weir_consumer_free(self);
@@ -109,6 +119,11 @@ int weir_consumer_new(struct weir_consumer **consumer, const struct weir_kafka_o
     }
     *consumer = self;
     return 0;
+}
+
+int weir_consumer_new_alone(struct weir_consumer **consumer,
+                            const struct weir_kafka_options *options, struct weir_err *err) {
+    return make(consumer, options, (struct weir_rebalance){0}, err);
 }
 
 void weir_consumer_free(struct weir_consumer *consumer) {
@@ -162,6 +177,7 @@ static bool take_record(struct weir_consumer *consumer, const rd_kafka_message_t
         message->offset < slot->next)
         return false;
     slot->next = message->offset + 1;
+    slot->at_end = false;
     rd_kafka_timestamp_type_t kind;
     int64_t timestamp_ms = rd_kafka_message_timestamp(message, &kind);
     *record = (struct weir_record){
@@ -173,6 +189,7 @@ static bool take_record(struct weir_consumer *consumer, const rd_kafka_message_t
         .timestamp_ms = kind == RD_KAFKA_TIMESTAMP_NOT_AVAILABLE ? -1 : timestamp_ms,
         .partition = message->partition,
         .topic = topic,
+        .message = message,
     };
     return true;
 }

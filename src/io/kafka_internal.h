@@ -21,7 +21,8 @@
 
 struct weir_slot {
     int64_t next;  /* the offset after the last record handed out; -1: not consumed */
-    bool assigned; /* by the group */
+    bool assigned; /* by the group, or by weir_consumer_take */
+    bool at_end;   /* nothing came since its end was met */
 };
 
 struct weir_topic {

@@ -64,11 +64,16 @@ int64_t weir_consumer_committed(struct weir_consumer *consumer, int32_t topic, i
 
 int weir_consumer_range(struct weir_consumer *consumer, int32_t topic, int32_t partition,
                         int64_t *low, int64_t *high, struct weir_err *err) {
-    rd_kafka_resp_err_t code = rd_kafka_query_watermark_offsets(
-        consumer->rk, name_of(consumer, topic), partition, low, high, WEIR_QUERY_TIMEOUT_MS);
+    return weir_consumer_range_of(consumer, name_of(consumer, topic), partition, low, high, err);
+}
+
+int weir_consumer_range_of(struct weir_consumer *consumer, const char *topic, int32_t partition,
+                           int64_t *low, int64_t *high, struct weir_err *err) {
+    rd_kafka_resp_err_t code = rd_kafka_query_watermark_offsets(consumer->rk, topic, partition, low,
+                                                                high, WEIR_QUERY_TIMEOUT_MS);
     if (code == RD_KAFKA_RESP_ERR_NO_ERROR)
         return 0;
-    return failed(err, "the range", name_of(consumer, topic), partition, code);
+    return failed(err, "the range", topic, partition, code);
 }
 
 int64_t weir_consumer_offset_at(struct weir_consumer *consumer, int32_t topic, int32_t partition,
@@ -98,8 +103,23 @@ int64_t weir_consumer_end(struct weir_consumer *consumer, int32_t topic, int32_t
     return code == RD_KAFKA_RESP_ERR_NO_ERROR && high >= 0 ? high : -1;
 }
 
+bool weir_consumer_at_end(const struct weir_consumer *consumer, int32_t topic, int32_t partition,
+                          int64_t *next) {
+    WEIR_ASSERT(topic >= 0 && (size_t)topic < consumer->topics_len);
+    const struct weir_topic *owner = &consumer->topics[topic];
+    if (partition < 0 || partition >= owner->len || !owner->slots[partition].at_end)
+        return false;
+    if (next)
+        *next = owner->slots[partition].next;
+    return true;
+}
+
 int weir_consumer_partitions(struct weir_consumer *consumer, int32_t topic, struct weir_err *err) {
-    const char *name = name_of(consumer, topic);
+    return weir_consumer_partitions_of(consumer, name_of(consumer, topic), err);
+}
+
+int weir_consumer_partitions_of(struct weir_consumer *consumer, const char *name,
+                                struct weir_err *err) {
     const struct rd_kafka_metadata *metadata;
     rd_kafka_topic_t *handle = rd_kafka_topic_new(consumer->rk, name, NULL);
     WEIR_ASSERT(handle != NULL);

@@ -68,7 +68,7 @@ void weir_consumer_on_bad_message(struct weir_consumer *consumer,
     const char *topic = message->rkt ? rd_kafka_topic_name(message->rkt) : "?";
     const char *words = rd_kafka_message_errstr(message);
     int32_t index = message->rkt ? weir_consumer_topic_index(consumer, topic) : -1;
-    const struct weir_slot *slot =
+    struct weir_slot *slot =
         index >= 0 ? weir_consumer_slot(consumer, index, message->partition) : NULL;
     char detail[512];
     snprintf(detail, sizeof detail, "topic %s partition %" PRId32 ": %s", topic, message->partition,
@@ -92,6 +92,10 @@ void weir_consumer_on_bad_message(struct weir_consumer *consumer,
             consumer->unknown_us = weir_clock_monotonic_us();
         break;
     case RD_KAFKA_RESP_ERR__PARTITION_EOF:
+        if (slot && slot->assigned) {
+            slot->at_end = true;
+            slot->next = message->offset > slot->next ? message->offset : slot->next;
+        }
         return;
     default:
         break;

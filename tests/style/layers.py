@@ -12,7 +12,7 @@ HEADERS = {
     "base": ("err", "log", "clock", "buf", "number", "memory", "table", "stats"),
     "core": ("event", "decode", "metric", "plan", "bucket", "partition", "rule", "traffic",
              "rollup", "overlap", "session", "window", "baseline", "detect", "explain"),
-    "io": ("kafka", "redis", "http", "notify", "file"),
+    "io": ("kafka", "copy", "redis", "http", "notify", "file"),
     "app": ("config",),
 }
 HEADER_LAYER = {f"weir/{name}.h": layer for layer, names in HEADERS.items() for name in names}

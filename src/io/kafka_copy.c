@@ -1,0 +1,309 @@
+#include <stdlib.h>
+#include <string.h>
+
+#include "io/kafka_internal.h"
+#include "weir/clock.h"
+#include "weir/copy.h"
+#include "weir/log.h"
+
+#define INIT_MS 30000
+#define OFFSETS_MS 30000
+#define PATIENCE_US 120000000 /* for what may be tried again */
+#define PAUSE_MS 100
+#define RECORD_MAX "1000000000" /* the topic's own limit decides, not the client's */
+#define POLL_EVERY 256          /* sends */
+
+struct weir_copier {
+    rd_kafka_t *rk;
+    rd_kafka_topic_t *topic;
+    bool open; /* a transaction */
+    uint32_t sent;
+    rd_kafka_resp_err_t lost; /* why a record of the transaction was not taken */
+};
+
+static void on_delivery(rd_kafka_t *rk, const rd_kafka_message_t *message, void *opaque) {
+    (void)rk;
+    struct weir_copier *self = opaque;
+    bool purged = message->err == RD_KAFKA_RESP_ERR__PURGE_QUEUE ||
+                  message->err == RD_KAFKA_RESP_ERR__PURGE_INFLIGHT;
+    if (message->err != RD_KAFKA_RESP_ERR_NO_ERROR && !purged && self->lost == 0)
+        self->lost = message->err;
+}
+
+static void on_error(rd_kafka_t *rk, int code, const char *reason, void *opaque) {
+    (void)rk;
+    (void)code;
+    (void)opaque;
+    weir_log(WEIR_LOG_WARN, "kafka", "Kafka reports trouble", WEIR_STR("detail", reason),
+             WEIR_LOG_END);
+}
+
+/* ---- errors ---- */
+
+static bool is_fenced(rd_kafka_resp_err_t code) {
+    return code == RD_KAFKA_RESP_ERR__FENCED || code == RD_KAFKA_RESP_ERR_PRODUCER_FENCED ||
+           code == RD_KAFKA_RESP_ERR_INVALID_PRODUCER_EPOCH;
+}
+
+static int shut_out(struct weir_copier *self, struct weir_err *err) {
+    char words[512] = "";
+    rd_kafka_resp_err_t code = rd_kafka_fatal_error(self->rk, words, sizeof words);
+    if (is_fenced(code))
+        return weir_err_set(err, WEIR_ERR_REFUSED,
+                            "another copy of the same group into topic %s has taken over, or this "
+                            "one stood still for too long; nothing is lost: let one run at a time",
+                            rd_kafka_topic_name(self->topic));
+    return weir_err_set(err, WEIR_ERR_REFUSED,
+                        "Kafka refuses this copy for good: %s; put that right and start it again",
+                        words);
+}
+
+/* What a record of the transaction met with, where trying again would meet with the same. */
+static int hopeless(const struct weir_copier *self, struct weir_err *err) {
+    const char *topic = rd_kafka_topic_name(self->topic);
+    switch ((int)self->lost) {
+    case RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE:
+        return weir_err_set(err, WEIR_ERR_INPUT,
+                            "a record is larger than topic %s takes: raise its max.message.bytes "
+                            "to that of the topic it is copied from",
+                            topic);
+    case RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED:
+    case RD_KAFKA_RESP_ERR_INVALID_RECORD:
+    case RD_KAFKA_RESP_ERR_INVALID_TIMESTAMP:
+    case RD_KAFKA_RESP_ERR_POLICY_VIOLATION:
+        return weir_err_set(err, WEIR_ERR_INPUT, "topic %s does not take a record: %s", topic,
+                            rd_kafka_err2str(self->lost));
+    default:
+        return 0;
+    }
+}
+
+/* Ends the transaction without a trace. */
+static int abort_open(struct weir_copier *self, struct weir_err *err) {
+    int64_t end_us = weir_clock_monotonic_us() + PATIENCE_US;
+    self->open = false;
+    for (;;) {
+        rd_kafka_error_t *error = rd_kafka_abort_transaction(self->rk, -1);
+        if (!error)
+            return 0;
+        bool fatal = rd_kafka_error_is_fatal(error);
+        bool again = rd_kafka_error_is_retriable(error) && weir_clock_monotonic_us() < end_us;
+        if (!fatal && !again)
+            weir_err_set(err, WEIR_ERR_UNREACHABLE, "cannot end a Kafka transaction: %s",
+                         rd_kafka_error_string(error));
+        rd_kafka_error_destroy(error);
+        if (fatal)
+            return shut_out(self, err);
+        if (!again)
+            return -err->code;
+        weir_clock_sleep_ms(PAUSE_MS);
+    }
+}
+
+/* 1 after an abort, or why it cannot go on. Takes the error. */
+static int give_up(struct weir_copier *self, const char *what, rd_kafka_error_t *error,
+                   struct weir_err *err) {
+    struct weir_err why;
+    bool fatal = rd_kafka_error_is_fatal(error) || rd_kafka_fatal_error(self->rk, NULL, 0) != 0;
+    weir_err_set(&why, WEIR_ERR_UNREACHABLE, "cannot %s: %s", what, rd_kafka_error_string(error));
+    rd_kafka_error_destroy(error);
+    if (fatal)
+        return shut_out(self, err);
+    int status = abort_open(self, err);
+    if (status == 0)
+        status = hopeless(self, err);
+    if (status != 0)
+        return status;
+    *err = why;
+    return 1;
+}
+
+/* Worth another try of the same call. */
+static bool may_repeat(const rd_kafka_error_t *error, int64_t end_us) {
+    return rd_kafka_error_is_retriable(error) && !rd_kafka_error_is_fatal(error) &&
+           !rd_kafka_error_txn_requires_abort(error) && weir_clock_monotonic_us() < end_us;
+}
+
+/* ---- begin and end ---- */
+
+static int put(rd_kafka_conf_t *conf, const char *name, const char *value, struct weir_err *err) {
+    char words[512];
+    if (rd_kafka_conf_set(conf, name, value, words, sizeof words) == RD_KAFKA_CONF_OK)
+        return 0;
+    return weir_err_set(err, WEIR_ERR_INPUT, "the Kafka property %s: %s", name, words);
+}
+
+static int init(struct weir_copier *self, struct weir_err *err) {
+    int64_t end_us = weir_clock_monotonic_us() + PATIENCE_US;
+    for (;;) {
+        rd_kafka_error_t *error = rd_kafka_init_transactions(self->rk, INIT_MS);
+        if (!error)
+            return 0;
+        bool again = may_repeat(error, end_us), fatal = rd_kafka_error_is_fatal(error);
+        if (!again)
+            weir_err_set(err, fatal ? WEIR_ERR_INPUT : WEIR_ERR_UNREACHABLE,
+                         "Kafka does not let transactions begin: %s; check kafka.brokers, and that "
+                         "this user may write with transactions",
+                         rd_kafka_error_string(error));
+        rd_kafka_error_destroy(error);
+        if (!again)
+            return -err->code;
+    }
+}
+
+int weir_copier_new(struct weir_copier **copier, const struct weir_kafka_options *options,
+                    const char *id, const char *topic, struct weir_err *err) {
+    rd_kafka_conf_t *conf = weir_kafka_conf_new(options, WEIR_KAFKA_PRODUCER, err);
+    if (!conf)
+        return -err->code;
+    int status = put(conf, "transactional.id", id, err);
+    if (status == 0)
+        status = put(conf, "message.max.bytes", RECORD_MAX, err);
+    if (status != 0) {
+        rd_kafka_conf_destroy(conf);
+        return status;
+    }
+    struct weir_copier *self = calloc(1, sizeof *self);
+    WEIR_ASSERT(self != NULL);
+    rd_kafka_conf_set_opaque(conf, self);
+    rd_kafka_conf_set_dr_msg_cb(conf, on_delivery);
+    rd_kafka_conf_set_error_cb(conf, on_error);
+    self->rk = weir_kafka_handle_new(conf, WEIR_KAFKA_PRODUCER, err);
+    if (!self->rk) {
+        free(self);
+        return -err->code;
+    }
+    self->topic = rd_kafka_topic_new(self->rk, topic, NULL);
+    status = self->topic
+                 ? init(self, err)
+                 : weir_err_set(err, WEIR_ERR_INPUT, "\"%s\" is not the name of a topic", topic);
+    if (status != 0) {
+        weir_copier_free(self);
+        return status;
+    }
+    *copier = self;
+    return 0;
+}
+
+void weir_copier_free(struct weir_copier *self) {
+    struct weir_err ignored;
+    if (!self)
+        return;
+    if (self->open)
+        abort_open(self, &ignored); /* else readers wait for it until it times out */
+    if (self->topic)
+        rd_kafka_topic_destroy(self->topic);
+    rd_kafka_destroy(self->rk);
+    free(self);
+}
+
+/* ---- a transaction ---- */
+
+static int begin(struct weir_copier *self, struct weir_err *err) {
+    if (self->open)
+        return 0;
+    rd_kafka_error_t *error = rd_kafka_begin_transaction(self->rk);
+    if (error) {
+        bool fatal = rd_kafka_error_is_fatal(error);
+        weir_err_set(err, WEIR_ERR_UNREACHABLE, "cannot begin a Kafka transaction: %s",
+                     rd_kafka_error_string(error));
+        rd_kafka_error_destroy(error);
+        return fatal ? shut_out(self, err) : -err->code;
+    }
+    self->open = true;
+    self->lost = RD_KAFKA_RESP_ERR_NO_ERROR;
+    return 0;
+}
+
+static rd_kafka_error_t *produce(struct weir_copier *self, const struct weir_record *record,
+                                 const char *key, size_t key_len) {
+    rd_kafka_headers_t *theirs = NULL, *headers = NULL;
+    /* rdkafka's call wants a message that it may change, and does not change it here */
+    rd_kafka_message_t *message = (rd_kafka_message_t *)(uintptr_t)record->message;
+    if (rd_kafka_message_headers(message, &theirs) == RD_KAFKA_RESP_ERR_NO_ERROR)
+        headers = rd_kafka_headers_copy(theirs);
+    rd_kafka_vu_t parts[] = {
+        {.vtype = RD_KAFKA_VTYPE_RKT, .u.rkt = self->topic},
+        {.vtype = RD_KAFKA_VTYPE_MSGFLAGS, .u.i = RD_KAFKA_MSG_F_COPY},
+        {.vtype = RD_KAFKA_VTYPE_KEY, .u.mem = {(void *)(uintptr_t)key, key_len}},
+        {.vtype = RD_KAFKA_VTYPE_VALUE, .u.mem = {(void *)(uintptr_t)record->value, record->len}},
+        {.vtype = RD_KAFKA_VTYPE_TIMESTAMP,
+         .u.i64 = record->timestamp_ms > 0 ? record->timestamp_ms : 0},
+        {.vtype = RD_KAFKA_VTYPE_HEADERS, .u.headers = headers},
+    };
+    rd_kafka_error_t *error =
+        rd_kafka_produceva(self->rk, parts, sizeof parts / sizeof *parts - (headers ? 0 : 1));
+    if (error && headers)
+        rd_kafka_headers_destroy(headers); /* ours again, as they were not taken */
+    return error;
+}
+
+int weir_copier_send(struct weir_copier *self, const struct weir_record *record, const char *key,
+                     size_t key_len, struct weir_err *err) {
+    int64_t end_us = 0;
+    int status = begin(self, err);
+    if (status != 0)
+        return status;
+    if (++self->sent % POLL_EVERY == 0)
+        rd_kafka_poll(self->rk, 0);
+    for (;;) {
+        rd_kafka_error_t *error = produce(self, record, key, key_len);
+        if (!error)
+            return 0;
+        int64_t now_us = weir_clock_monotonic_us();
+        end_us = end_us ? end_us : now_us + PATIENCE_US;
+        if (rd_kafka_error_code(error) == RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE)
+            self->lost = RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE;
+        if (rd_kafka_error_code(error) != RD_KAFKA_RESP_ERR__QUEUE_FULL || now_us > end_us)
+            return give_up(self, "write a record", error, err);
+        rd_kafka_error_destroy(error);
+        rd_kafka_poll(self->rk, PAUSE_MS);
+    }
+}
+
+static rd_kafka_error_t *send_offsets(struct weir_copier *self,
+                                      const struct weir_consumer *consumer,
+                                      const struct weir_topic_partition *offsets, size_t len) {
+    int64_t end_us = weir_clock_monotonic_us() + PATIENCE_US;
+    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new((int)len);
+    for (size_t i = 0; i < len; i++)
+        if (offsets[i].offset >= 0)
+            rd_kafka_topic_partition_list_add(list, consumer->topics[offsets[i].topic].name,
+                                              offsets[i].partition)
+                ->offset = offsets[i].offset;
+    rd_kafka_consumer_group_metadata_t *group = rd_kafka_consumer_group_metadata(consumer->rk);
+    rd_kafka_error_t *error;
+    for (;;) {
+        error = rd_kafka_send_offsets_to_transaction(self->rk, list, group, OFFSETS_MS);
+        if (!error || !may_repeat(error, end_us))
+            break;
+        rd_kafka_error_destroy(error);
+        weir_clock_sleep_ms(PAUSE_MS);
+    }
+    rd_kafka_consumer_group_metadata_destroy(group);
+    rd_kafka_topic_partition_list_destroy(list);
+    return error;
+}
+
+int weir_copier_commit(struct weir_copier *self, const struct weir_consumer *consumer,
+                       const struct weir_topic_partition *offsets, size_t len,
+                       struct weir_err *err) {
+    int status = begin(self, err);
+    if (status != 0)
+        return status;
+    rd_kafka_error_t *error = send_offsets(self, consumer, offsets, len);
+    if (error)
+        return give_up(self, "write offsets", error, err);
+    int64_t end_us = weir_clock_monotonic_us() + PATIENCE_US;
+    for (;;) {
+        error = rd_kafka_commit_transaction(self->rk, -1);
+        if (!error)
+            break;
+        if (!may_repeat(error, end_us))
+            return give_up(self, "commit a Kafka transaction", error, err);
+        rd_kafka_error_destroy(error);
+        weir_clock_sleep_ms(PAUSE_MS);
+    }
+    self->open = false;
+    return 0;
+}
