@@ -1,0 +1,372 @@
+#!/usr/bin/env python3
+"""A topic without keys: weir run says that its sessions are split, and weir rekey copies it into one
+that is keyed, each record once, whatever kills it."""
+
+import json
+import os
+import random
+import signal
+import subprocess
+import threading
+import time
+from collections import Counter
+from datetime import datetime, timezone
+
+import weirtest as t
+from weirstream import (
+    GENERATED,
+    PARTITIONS,
+    closers_at,
+    differences,
+    feed_closers,
+    ms_of,
+    replay,
+    stream_config,
+    wait_for_slide,
+)
+
+LONG = bool(os.environ.get("WEIR_LONG"))
+END = datetime(2026, 1, 5, 20, tzinfo=timezone.utc)
+SPLIT = "spread over several partitions, and each part"
+
+
+def generated(config, events, *more):
+    """The lines of made-up traffic, and the file that holds them."""
+    path = os.path.join(config.dir, "input.jsonl")
+    code, _, err = t.command("generate", "--events", events, *GENERATED, *more, "--to", path)
+    if code != 0:
+        raise t.Failure(f"weir generate exits with {code}: {err[-300:]}")
+    with open(path, "rb") as lines:
+        return path, [line.rstrip(b"\n") for line in lines]
+
+
+def session_of(line):
+    return json.loads(line)["session"]
+
+
+def time_of(line):
+    return datetime.fromisoformat(json.loads(line)["time"].replace("Z", "+00:00")).timestamp()
+
+
+def produce_in_turn(topic, lines):
+    """As a producer without keys does: the next record to the next partition."""
+    for partition in range(PARTITIONS):
+        t.produce(topic, lines[partition::PARTITIONS], partition)
+
+
+def committed(topic):
+    """[(partition, key, value)]: what a reader of committed records finds."""
+    command = ["kcat", "-C", "-e", "-q", "-b", os.environ["KAFKA_BROKERS"], "-t", topic, "-o",
+               "beginning", "-X", "isolation.level=read_committed", "-f", "%p\t%k\t%s\n"]
+    run = subprocess.run(command, capture_output=True, check=False, timeout=60)
+    if run.returncode != 0:
+        raise t.Failure(f"kcat: {run.stderr.decode()[-500:]}")
+    records = (line.split(b"\t", 2) for line in run.stdout.splitlines())
+    return [(int(partition), key.decode(), value) for partition, key, value in records]
+
+
+def check_copy(checks, topic, lines, what):
+    """Every line once, under the key of its session, and a session in one partition."""
+    records = committed(topic)
+    found, want = Counter(value for _, _, value in records), Counter(lines)
+    checks.equal(len(records), len(lines), f"{what}: records")
+    checks.equal(sum((found - want).values()), 0, f"{what}: records too many")
+    checks.equal(sum((want - found).values()), 0, f"{what}: records missing")
+    wrong = [key for _, key, value in records if key != session_of(value)]
+    checks.equal(wrong[:3], [], f"{what}: keys that are not the session's id")
+    homes = {}
+    for partition, key, _ in records:
+        homes.setdefault(key, set()).add(partition)
+    checks.equal(max(map(len, homes.values())), 1, f"{what}: partitions of one session")
+    return records
+
+
+def behind(records):
+    """By how many seconds a record is at most older than one before it in its partition."""
+    newest, most = {}, 0
+    for partition, _, value in records:
+        moment = time_of(value)
+        newest[partition] = max(newest.get(partition, 0), moment)
+        most = max(most, newest[partition] - moment)
+    return most
+
+
+class Rekey:
+    """`weir rekey`, its log in a file."""
+
+    def __init__(self, config, to, *args):
+        self.log_path = os.path.join(config.dir, f"rekey-{random.randrange(1 << 32):x}")
+        with open(self.log_path, "wb") as log:
+            self.process = subprocess.Popen(
+                [os.environ["WEIR"], "rekey", "--config", config.path, "--to", to, *args],
+                stdout=log, stderr=log, stdin=subprocess.DEVNULL)
+        t.at_end(self.kill)
+
+    def log(self):
+        with open(self.log_path, encoding="utf-8", errors="replace") as text:
+            return text.read()
+
+    def wait_log(self, part, seconds=20):
+        def found():
+            if part not in self.log() and self.process.poll() is not None:
+                raise t.Failure(f"weir rekey ended before {part!r}: {self.log()[-1500:]}")
+            return part in self.log()
+
+        t.wait_until(seconds, found, f"{part!r} in {self.log()[-1500:]}")
+        return self
+
+    def wait_exit(self, seconds=60):
+        try:
+            return self.process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            raise t.Failure(f"weir rekey does not end: {self.log()[-1500:]}") from None
+
+    def kill(self):
+        if self.process.poll() is None:
+            self.process.kill()
+        self.process.wait()
+
+
+def rekey_once(config, to, *args):
+    code, out, err = t.command("rekey", "--config", config.path, "--to", to, "--once", *args)
+    if code != 0:
+        raise t.Failure(f"weir rekey exits with {code}: {err[-1000:]}")
+    return out
+
+
+def partitions_of(config, *args):
+    code, out, err = t.command("get", "partitions", "--config", config.path, *args)
+    if code != 0:
+        raise t.Failure(f"weir get partitions exits with {code}: {err[-500:]}")
+    return out
+
+
+def ratio(weir):
+    """The share that /metrics tells, None before it is known."""
+    for line in weir.http("/metrics")[1].splitlines():
+        if line.startswith("weir_split_sessions_ratio "):
+            return float(line.split()[1])
+    return None
+
+
+def split_shares(config):
+    tree = json.loads(partitions_of(config, "--json"))
+    return [partition["split_sessions"] for partition in tree["partitions"]]
+
+
+def noticed(checks):
+    """Without keys it is said everywhere, with keys nowhere."""
+    config = stream_config("split", http={"listen": "127.0.0.1:0"})
+    _, lines = generated(config, 40000)
+    keyed = t.Config(t.topic("whole", PARTITIONS), time=config.tree["time"])
+    produce_in_turn(config.topic, lines)
+    t.produce(keyed.topic, [(session_of(line), line) for line in lines])
+    redis = t.Redis()
+    for source, low, high in ((config, 0.6, 1), (keyed, 0, 0)):
+        weir = t.Weir(source)
+        t.wait_counted(redis, source, PARTITIONS, len(lines), watch=weir)
+        wanted = f"between {low} and {high}"
+        t.wait_until(20, lambda w=weir, low=low, high=high: low <= (ratio(w) or 0 * low) <= high
+                     and ratio(w) is not None, f"a ratio {wanted}; {ratio(weir)}")
+        shares = split_shares(source)
+        checks.equal(len(shares), PARTITIONS, "partitions that tell their share")
+        checks.that(all(share is not None and low <= share <= high for share in shares),
+                    f"shares of the partitions {wanted}: {shares}")
+        checks.equal(SPLIT in weir.log(), low > 0, f"the log says so (ratio {wanted})")
+        checks.that(weir.log().count(SPLIT) <= 1, "it is said once")
+        if low > 0:
+            checks.contains(weir.log(), "weir rekey", "what to do")
+            checks.contains(partitions_of(source).splitlines()[0], "split", "the table's header")
+            again = t.Weir(source)  # the share survives, as it is part of the state
+            again.wait_log("started")
+            checks.equal(weir.stop(), 0, "exit code")
+            again.wait_log(SPLIT, 30)
+            checks.equal(split_shares(source), shares, "shares after another has taken over")
+            weir = again
+        checks.equal(weir.stop(), 0, "exit code")
+
+
+class UnkeyedFeeder:
+    """Produces lines at a steady rate, the next one to the next partition."""
+
+    def __init__(self, topic, lines, seconds):
+        self.thread = threading.Thread(target=self.work, args=(topic, lines, seconds), daemon=True)
+        self.failure = None
+        self.thread.start()
+
+    def work(self, topic, lines, seconds):
+        steps, begun = int(seconds * 4), time.monotonic()
+        try:
+            for step in range(steps):
+                produce_in_turn(topic, lines[len(lines) * step // steps :
+                                             len(lines) * (step + 1) // steps])
+                time.sleep(max(0, begun + (step + 1) / 4 - time.monotonic()))
+        except t.Failure as failure:
+            self.failure = failure
+
+    def finish(self):
+        self.thread.join(120)
+        if self.failure:
+            raise self.failure
+
+
+def killed(checks):
+    """kill -9 at random while records come in; then weir run on the copy counts what replay does."""
+    config = stream_config("killed")
+    path, lines = generated(config, 60000)
+    copy = f"{config.topic}.keyed"
+    feeder = UnkeyedFeeder(config.topic, lines, 60 if LONG else 9)
+    kills, begun = 0, time.monotonic()
+    while feeder.thread.is_alive():
+        run = Rekey(config, copy).wait_log("group=")
+        time.sleep(random.uniform(0.0, 1.6))
+        run.kill()
+        kills += 1
+    feeder.finish()
+    rekey_once(config, copy)
+    records = check_copy(checks, copy, lines, f"after {kills} kills")
+    everything = len(stamps(copy))
+    undone = everything - len(records)
+    print(f"rekey: killed {kills} times in {time.monotonic() - begun:.1f} s, {undone} records of "
+          f"{len(records)} were written and undone")
+    checks.that(kills >= 4, f"kills: {kills}")
+    counted = t.Config(copy, time={"idle_timeout": "10m", "allowed_lateness": "400d"},
+                       events=config.tree["events"], windows=["24h"])
+    feed_closers(counted, closers_at(END))
+    weir = t.Weir(counted)
+    found = wait_for_slide(t.Redis(), counted, "24h", ms_of(END), 60000)
+    checks.equal(differences(found, replay(counted, path)), [], "the copy and replay of the file")
+    checks.equal(weir.stop(), 0, "exit code")
+
+
+def in_order(checks):
+    """A backlog of two topics, one twenty times the other: the copy is as much in order as they are,
+    so that weir run finds nothing late with its default settings, and a quiet copy is idle."""
+    config = stream_config("order", http={"listen": "127.0.0.1:0"})
+    path, lines = generated(config, 200000 if LONG else 60000)
+    small = t.topic("order-small", 1)
+    config.change(kafka={"topics": [config.topic, small]})
+    t.produce(small, lines[::20], 0)
+    produce_in_turn(config.topic, [line for number, line in enumerate(lines) if number % 20])
+    copy = f"{config.topic}.keyed"
+    out = rekey_once(config, copy)
+    checks.contains(out, f"copied {len(lines)} records into {copy}", "what it says")
+    records = check_copy(checks, copy, lines, "two topics")
+    checks.that(behind(records) <= 1, f"the copy is in order but for {behind(records)} s")
+    counted = t.Config(copy, time={"idle_timeout": "2s"}, windows=["24h"])
+    weir = t.Weir(counted)
+
+    def all_idle():
+        tree = json.loads(partitions_of(counted, "--json"))
+        return all(p["idle"] and p["lag"] == 0 for p in tree["partitions"]) and tree["partitions"]
+
+    try:
+        t.wait_until(30, all_idle, "every partition of the copy is idle, without a lag")
+    except t.Failure as failure:
+        raise t.Failure(f"{failure}: {partitions_of(counted)} {weir.tail()}") from None
+    checks.equal(weir.metric("weir_late_events_total"), 0, "late events")
+    checks.equal(weir.metric("weir_events_total"), replay(counted, path)["events"], "events")
+    checks.equal(weir.metric("weir_worker_caught_up"), 1, "weir_worker_caught_up")
+    checks.that(SPLIT not in weir.log(), "nothing is said of split sessions")
+    checks.equal(weir.stop(), 0, "exit code")
+
+
+def shut_out(checks):
+    """One that was frozen in the middle of a transaction and wakes up writes nothing more."""
+    config = stream_config("frozen")
+    _, lines = generated(config, 60000)
+    copy = f"{config.topic}.keyed"
+    feeder = UnkeyedFeeder(config.topic, lines, 4)
+    first = Rekey(config, copy).wait_log("group=")
+    time.sleep(random.uniform(1.0, 2.0))
+    first.process.send_signal(signal.SIGSTOP)
+    feeder.finish()
+    rekey_once(config, copy)
+    first.process.send_signal(signal.SIGCONT)
+    checks.equal(first.wait_exit(), 4, f"exit code of the first: {first.log()[-500:]}")
+    checks.contains(first.log(), "has taken over", "what the first says")
+    check_copy(checks, copy, lines, "frozen")
+    last = Rekey(config, copy).wait_log("group=")
+    last.process.send_signal(signal.SIGTERM)
+    checks.equal(last.wait_exit(), 0, "exit code after SIGTERM")
+    checks.contains(last.log(), "copied 0 records", "what it says at the end")
+
+
+ODD = [
+    (b"", "key-of-a-tombstone"),
+    (b"{not json", "key-of-no-json"),
+    (b'{"type":"page_view","time":"2026-01-05T10:00:00Z","visitor":"v-1"}', "other"),
+    (b'[{"type":"page_view","time":"2026-01-05T10:00:00Z","session":"s-1"},'
+     b'{"type":"page_view","time":"2026-01-05T10:00:01Z","session":"s-2"}]', "other"),
+]
+
+
+def odd_records(checks):
+    """Whatever cannot be read goes on as it is; headers, times and nothing else come along."""
+    config = stream_config("odd")
+    copy = f"{config.topic}.keyed"
+    for number, (data, key) in enumerate(ODD):
+        t.produce_one(config.topic, data, number % PARTITIONS, key)
+    run = subprocess.run(
+        ["kcat", "-P", "-b", config.brokers, "-t", config.topic, "-p", "0", "-k", "other",
+         "-H", "trace=1-2", "-H", "shop=de"],
+        input=b'{"type":"page_view","time":"2026-01-05T10:00:02Z","session":"s-9"}\n',
+        capture_output=True, check=False)
+    checks.equal(run.returncode, 0, f"kcat: {run.stderr}")
+    out = rekey_once(config, copy)
+    checks.contains(out, "copied 5 records", "what it says")
+    checks.contains(out, "3 keyed by session, 2 without one", "what it says")
+    checks.contains(out, "1 records hold events of several sessions", "what it says of the list")
+    found = {key.decode(): (headers, value) for _, _, headers, key, value in t.consume(copy)}
+    checks.equal(sorted(found), ["key-of-a-tombstone", "key-of-no-json", "s-1", "s-9", "v-1"],
+                 "keys")
+    checks.equal(found["key-of-no-json"], ({}, b"{not json"), "a record that is not JSON")
+    checks.equal(found["s-1"][1], ODD[3][0], "a record with two sessions")
+    checks.equal(found["s-9"][0], {"trace": "1-2", "shop": "de"}, "headers")
+    times = [sorted(stamps(topic)) for topic in (config.topic, copy)]
+    checks.equal(times[1], times[0], "times of the records, and which have no value")
+
+
+def stamps(topic):
+    """(time, length of the value; -1: none) of every record."""
+    command = ["kcat", "-C", "-e", "-q", "-b", os.environ["KAFKA_BROKERS"], "-t", topic, "-o",
+               "beginning", "-f", "%T %S\n"]
+    run = subprocess.run(command, capture_output=True, check=False, timeout=60)
+    return [tuple(map(int, line.split())) for line in run.stdout.splitlines()]
+
+
+def refusals(checks):
+    config = stream_config("refused")
+    t.produce(config.topic, [b"{}"], 0)
+    other = t.topic("taken", 1)
+    t.produce(other, [b"{}"], 0)
+
+    def says(code, part, *args):
+        got, _, err = t.command("rekey", *args)
+        checks.equal(got, code, f"exit code of rekey {args}")
+        checks.contains(err, part, f"what rekey {args} says")
+
+    file = ("--config", config.path)
+    says(2, "usage: weir rekey", *file)
+    says(2, "usage: weir rekey", "--to", "x")
+    says(1, "would copy itself", *file, "--to", config.topic)
+    says(4, "holds records already", *file, "--to", other, "--once")
+    checks.contains(rekey_once(config, other, "--append"), "copied 1 records", "--append")
+    checks.contains(rekey_once(config, other), "copied 0 records", "what was begun goes on")
+    says(1, "cannot make the Kafka topic", *file, "--to", "no topic", "--once")
+    config.change(kafka={"topics": [f"{config.topic}-none"]})
+    says(1, "does not exist", *file, "--to", "x", "--once")
+    config.change(kafka={"topics": [config.topic], "start": "latest"})
+    out = rekey_once(config, f"{config.topic}.latest")
+    checks.contains(out, "copied 0 records", "kafka.start: latest")
+
+
+def main():
+    t.need_services("kcat")
+    checks = t.Checks("rekey")
+    checks.run(noticed, killed, in_order, shut_out, odd_records, refusals)
+    checks.finish()
+
+
+if __name__ == "__main__":
+    main()
