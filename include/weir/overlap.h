@@ -32,6 +32,7 @@ struct weir_overlap {
     bool changed; /* since the last export */
 };
 
+/* For the caller's storage; there is nothing to close. */
 void weir_overlap_init(struct weir_overlap *sample);
 
 /* For weir_overlap_add: a hash that may belong to the sample, or a new hour. */
