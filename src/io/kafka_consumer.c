@@ -123,7 +123,10 @@ int weir_consumer_new(struct weir_consumer **consumer, const struct weir_kafka_o
 
 int weir_consumer_new_alone(struct weir_consumer **consumer,
                             const struct weir_kafka_options *options, struct weir_err *err) {
-    return make(consumer, options, (struct weir_rebalance){0}, err);
+    int code = make(consumer, options, (struct weir_rebalance){0}, err);
+    if (code == 0)
+        (*consumer)->alone = true;
+    return code;
 }
 
 void weir_consumer_free(struct weir_consumer *consumer) {

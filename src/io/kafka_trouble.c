@@ -49,9 +49,11 @@ static void refuse_offset(struct weir_consumer *consumer, const char *topic, int
     weir_err_set(&consumer->fatal, WEIR_ERR_REFUSED,
                  "offset %" PRId64 " of topic %s partition %" PRId32
                  " is gone from Kafka (its retention passed it, or the topic was made anew), so "
-                 "records would be missing; choose: --rebuild counts again from what Kafka still "
-                 "has, or a new kafka.group starts afresh",
-                 offset, topic, partition);
+                 "records would be missing; %s",
+                 offset, topic, partition,
+                 consumer->alone ? "copy what Kafka still has into another topic"
+                                 : "choose: --rebuild counts again from what Kafka still has, or a "
+                                   "new kafka.group starts afresh");
 }
 
 static void refuse_damage(struct weir_consumer *consumer, const char *topic, int32_t partition,
