@@ -10,7 +10,7 @@
 #define POLL_MS 100
 #define BATCH_MAX 2000
 #define COMMIT_US 1000000
-#define COMMIT_RECORDS 100000
+#define COMMIT_RECORDS 20000
 #define ABORTS_MAX 10 /* in a row */
 
 /* The way of a record: take it, keep it until no earlier one can come, read its session's id, send
