@@ -47,7 +47,7 @@ struct weir_consumer {
     struct weir_rebalance rebalance;
     struct weir_pending pending;
     bool paused, closing;
-    bool alone; /* no member of the group */
+    bool alone;            /* no member of the group */
     struct weir_err fatal; /* code 0: none; else the next poll returns it */
     struct weir_batch *pool;
     size_t batches_out;

@@ -149,6 +149,11 @@ def ratio(weir):
     return None
 
 
+def ratio_is(weir, low, high):
+    share = ratio(weir)
+    return share is not None and low <= share <= high
+
+
 def split_shares(config):
     tree = json.loads(partitions_of(config, "--json"))
     return [partition["split_sessions"] for partition in tree["partitions"]]
@@ -166,8 +171,7 @@ def noticed(checks):
         weir = t.Weir(source)
         t.wait_counted(redis, source, PARTITIONS, len(lines), watch=weir)
         wanted = f"between {low} and {high}"
-        t.wait_until(20, lambda w=weir, low=low, high=high: low <= (ratio(w) or 0 * low) <= high
-                     and ratio(w) is not None, f"a ratio {wanted}; {ratio(weir)}")
+        t.wait_until(20, lambda: ratio_is(weir, low, high), f"a ratio {wanted}, {ratio(weir)}")
         shares = split_shares(source)
         checks.equal(len(shares), PARTITIONS, "partitions that tell their share")
         checks.that(all(share is not None and low <= share <= high for share in shares),
