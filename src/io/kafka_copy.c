@@ -10,6 +10,7 @@
 #define OFFSETS_MS 30000
 #define PATIENCE_US 120000000 /* for what may be tried again */
 #define PAUSE_MS 100
+#define ANSWERS_MS 5000
 #define RECORD_MAX "1000000000" /* the topic's own limit decides, not the client's */
 #define POLL_EVERY 256          /* sends */
 
@@ -191,6 +192,10 @@ void weir_copier_free(struct weir_copier *self) {
         return;
     if (self->open)
         abort_open(self, &ignored); /* else readers wait for it until it times out */
+    /* Shut out: an answer to what is on its way must not come while the producer is taken apart, as
+     * librdkafka then frees the text of its error twice. */
+    rd_kafka_purge(self->rk, RD_KAFKA_PURGE_F_QUEUE);
+    rd_kafka_flush(self->rk, ANSWERS_MS);
     if (self->topic)
         rd_kafka_topic_destroy(self->topic);
     rd_kafka_destroy(self->rk);
