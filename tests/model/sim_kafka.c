@@ -236,6 +236,15 @@ int64_t weir_consumer_end(struct weir_consumer *consumer, int32_t topic, int32_t
     return sim->logs[partition].end;
 }
 
+bool weir_consumer_at_end(const struct weir_consumer *consumer, int32_t topic, int32_t partition,
+                          int64_t *next) {
+    (void)topic;
+    int64_t end = sim->logs[partition].end;
+    if (next)
+        *next = end;
+    return consumer->slots[partition].assigned && consumer->slots[partition].next == end;
+}
+
 int weir_consumer_partitions(struct weir_consumer *consumer, int32_t topic, struct weir_err *err) {
     (void)consumer, (void)topic;
     int status = ask(err);
