@@ -1,0 +1,10 @@
+package weir.peers.common;
+
+/** The fields of an event by whose values everything is counted apart. */
+final class Dimensions {
+    static final String[] NAMES = {"country", "device", "channel", "category"};
+    static final int COUNT = NAMES.length;
+    static final int VALUES_MAX = 1000;
+
+    private Dimensions() {}
+}

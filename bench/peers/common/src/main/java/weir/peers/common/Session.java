@@ -1,0 +1,131 @@
+package weir.peers.common;
+
+import java.nio.ByteBuffer;
+import java.nio.charset.StandardCharsets;
+import java.util.ArrayList;
+import java.util.List;
+
+/** An open session; its own bytes in a changelog, a checkpoint or RocksDB. */
+public final class Session {
+    static final long GAP_MS = 30 * 60_000L;
+    static final long CAP_MS = 24 * 3_600_000L;
+    static final int PAGED = 1;
+    static final int ENGAGED = 2;
+    static final int CART = 4;
+    static final int CHECKOUT = 8;
+    static final int CONVERTED = 16;
+
+    long startMs;
+    long lastMs;
+    int flags;
+    int cart; // pieces
+    int orders;
+    long revenueMicros;
+    List<String> orderIds; // null: none
+    final String[] values;
+
+    /** True while a commit is still to write it. */
+    public boolean dirty;
+
+    Session(Event event) {
+        startMs = lastMs = event.timeMs;
+        values = event.values.clone();
+    }
+
+    public Session(Session other) {
+        startMs = other.startMs;
+        lastMs = other.lastMs;
+        flags = other.flags;
+        cart = other.cart;
+        orders = other.orders;
+        revenueMicros = other.revenueMicros;
+        orderIds = other.orderIds == null ? null : new ArrayList<>(other.orderIds);
+        values = other.values;
+    }
+
+    private Session(ByteBuffer in) {
+        startMs = in.getLong();
+        lastMs = startMs + in.getInt();
+        flags = in.get();
+        cart = in.getInt();
+        orders = in.getInt();
+        revenueMicros = in.getLong();
+        values = new String[Dimensions.COUNT];
+        for (int i = 0; i < values.length; i++) {
+            values[i] = readText(in);
+        }
+        int ids = in.getInt();
+        for (int i = 0; i < ids; i++) {
+            addOrderId(readText(in));
+        }
+    }
+
+    public static Session of(byte[] bytes) {
+        return new Session(ByteBuffer.wrap(bytes));
+    }
+
+    /** When it ends, if nothing more comes. */
+    public long endMs() {
+        return Math.min(lastMs + GAP_MS, startMs + CAP_MS);
+    }
+
+    boolean has(int flag) {
+        return (flags & flag) != 0;
+    }
+
+    /** True the first time. */
+    boolean set(int flag) {
+        boolean first = !has(flag);
+        flags |= flag;
+        return first;
+    }
+
+    /** Moves its times; gives by how much it grew. */
+    long extend(long timeMs) {
+        long before = lastMs - startMs;
+        startMs = Math.min(startMs, timeMs);
+        lastMs = Math.max(lastMs, timeMs);
+        return lastMs - startMs - before;
+    }
+
+    /** False when the order is known already; an order without an id is always new. */
+    boolean addOrderId(String id) {
+        if (id == null || id.isEmpty()) {
+            return true;
+        }
+        if (orderIds == null) {
+            orderIds = new ArrayList<>(1);
+        }
+        return !orderIds.contains(id) && orderIds.add(id);
+    }
+
+    public byte[] bytes() {
+        byte[][] texts = new byte[values.length + (orderIds == null ? 0 : orderIds.size())][];
+        int len = 33;
+        for (int i = 0; i < texts.length; i++) {
+            String text = i < values.length ? values[i] : orderIds.get(i - values.length);
+            texts[i] = text == null ? new byte[0] : text.getBytes(StandardCharsets.UTF_8);
+            len += 2 + texts[i].length;
+        }
+        ByteBuffer out = ByteBuffer.allocate(len);
+        out.putLong(startMs).putInt((int) (lastMs - startMs)).put((byte) flags);
+        out.putInt(cart).putInt(orders).putLong(revenueMicros);
+        for (int i = 0; i < texts.length; i++) {
+            if (i == values.length) {
+                out.putInt(texts.length - i);
+            }
+            out.putShort((short) texts[i].length).put(texts[i]);
+        }
+        if (orderIds == null) {
+            out.putInt(0);
+        }
+        return out.array();
+    }
+
+    private static String readText(ByteBuffer in) {
+        int len = Short.toUnsignedInt(in.getShort());
+        String text = new String(in.array(), in.position(), len, StandardCharsets.UTF_8);
+        in.position(in.position() + len);
+        return text;
+    }
+}

@@ -1,0 +1,109 @@
+package weir.peers.common;
+
+import java.util.ArrayList;
+import java.util.HashMap;
+import java.util.Iterator;
+import java.util.List;
+import java.util.Map;
+
+/** The counters of one partition or subtask: open buckets, and the sum of those that are done. */
+public final class Tally {
+    private static final long DONE = Long.MIN_VALUE; // the sum's own "start"
+    private final Segments segments = new Segments();
+    private final Map<Long, Bucket> buckets = new HashMap<>();
+    private final List<Long> dropped = new ArrayList<>();
+    private Bucket done = new Bucket(DONE);
+    private Bucket last = done;
+
+    /** In the total and, unless values is null, in each of their segments. */
+    void add(long timeMs, String[] values, Delta delta) {
+        Bucket bucket = bucket(Math.floorDiv(timeMs, Bucket.MS) * Bucket.MS);
+        bucket.toState = bucket.toRedis = true;
+        bucket.add(0, delta);
+        for (int i = 0; values != null && i < values.length; i++) {
+            bucket.add(segments.number(i, values[i]), delta);
+        }
+    }
+
+    private Bucket bucket(long startMs) {
+        if (last.startMs != startMs) {
+            last = buckets.computeIfAbsent(startMs, Bucket::new);
+        }
+        return last;
+    }
+
+    Iterable<Bucket> open() {
+        return buckets.values();
+    }
+
+    Segments segments() {
+        return segments;
+    }
+
+    /** Nothing comes any more for buckets before this time, and Redis has them. */
+    void drop(long beforeMs) {
+        for (Iterator<Bucket> all = buckets.values().iterator(); all.hasNext(); ) {
+            Bucket bucket = all.next();
+            if (bucket.startMs + Bucket.MS <= beforeMs && !bucket.toRedis) {
+                done.add(bucket);
+                done.toState = true;
+                dropped.add(bucket.startMs);
+                all.remove();
+                last = done;
+            }
+        }
+    }
+
+    /** Everything since the start. */
+    Bucket total() {
+        Bucket total = new Bucket(DONE);
+        total.add(done);
+        buckets.values().forEach(total::add);
+        return total;
+    }
+
+    // ---- its state: an entry for each bucket, and one for the sum ----
+
+    public interface Entries {
+        /** Null bytes: the entry is gone. */
+        void entry(long key, byte[] bytes);
+    }
+
+    /** What changed since the last call. */
+    public void writeChanges(Entries to) {
+        dropped.forEach(startMs -> to.entry(startMs, null));
+        dropped.clear();
+        writeIfChanged(done, to);
+        buckets.values().forEach(bucket -> writeIfChanged(bucket, to));
+    }
+
+    private void writeIfChanged(Bucket bucket, Entries to) {
+        if (bucket.toState) {
+            to.entry(bucket.startMs, bucket.bytes(segments));
+            bucket.toState = false;
+        }
+    }
+
+    /** All of it. */
+    public List<byte[]> write() {
+        List<byte[]> entries = new ArrayList<>();
+        entries.add(done.bytes(segments));
+        buckets.values().forEach(bucket -> entries.add(bucket.bytes(segments)));
+        return entries;
+    }
+
+    public void read(byte[] bytes) {
+        Bucket bucket = Bucket.of(bytes, segments);
+        if (bucket.startMs == DONE) {
+            done = bucket;
+        } else {
+            buckets.put(bucket.startMs, bucket);
+        }
+        last = done;
+    }
+
+    public void forget(long startMs) {
+        buckets.remove(startMs);
+        last = done;
+    }
+}

@@ -1,0 +1,115 @@
+package weir.peers.streams;
+
+import java.time.Duration;
+import java.util.concurrent.atomic.AtomicLong;
+import org.apache.kafka.streams.processor.PunctuationType;
+import org.apache.kafka.streams.processor.api.Processor;
+import org.apache.kafka.streams.processor.api.ProcessorContext;
+import org.apache.kafka.streams.processor.api.Record;
+import org.apache.kafka.streams.state.KeyValueStore;
+import weir.peers.common.Event;
+import weir.peers.common.EventReader;
+import weir.peers.common.Options;
+import weir.peers.common.Progress;
+import weir.peers.common.Publisher;
+import weir.peers.common.Report;
+import weir.peers.common.Session;
+import weir.peers.common.Shop;
+
+/** One partition's records to sessions and counters, and once a second to Redis. */
+final class ShopProcessor implements Processor<byte[], byte[], Void, Void> {
+    static final String SESSIONS = "sessions";
+    static final String TALLY = "tally";
+    private static final Duration TICK = Duration.ofSeconds(1);
+
+    private final Options options;
+    private final Progress progress;
+    private final Report report;
+    private final AtomicLong count;
+    private final EventReader reader = new EventReader();
+    private final Event event = new Event();
+    private final Expiry expiry = new Expiry();
+    private Sessions sessions;
+    private Shop shop;
+    private Publisher publisher;
+    private boolean finished;
+
+    ShopProcessor(Options options, Progress progress, Report report) {
+        this.options = options;
+        this.progress = progress;
+        this.report = report;
+        count = progress.newCount();
+    }
+
+    @Override
+    public void init(ProcessorContext<Void, Void> context) {
+        if (options.rocksDb()) {
+            KeyValueStore<String, Session> store = context.getStateStore(SESSIONS);
+            sessions = new StoredSessions(store);
+        } else {
+            sessions = context.<HeapSessions>getStateStore(SESSIONS);
+        }
+        TallyStore tally = context.getStateStore(TALLY);
+        shop = new Shop(tally.tally);
+        sessions.forEach((id, session) -> expiry.file(id, session.endMs()));
+        publisher = new Publisher(options.redis(), options.peer(), context.taskId().partition());
+        context.schedule(TICK, PunctuationType.WALL_CLOCK_TIME, now -> tick());
+    }
+
+    @Override
+    public void process(Record<byte[], byte[]> record) {
+        if (record.value() != null && reader.read(record.value(), event)) {
+            shop.watermark(event.timeMs - Shop.OUT_OF_ORDER_MS);
+            expiry.advance(shop.watermarkMs(), this::closeIfDue);
+            if (shop.admit(event)) {
+                apply();
+            }
+        }
+        Progress.add(count);
+    }
+
+    private void apply() {
+        Session before = sessions.get(event.id);
+        Session after = shop.apply(before, event);
+        if (after != null) {
+            sessions.put(event.id, after);
+        } else if (before != null) {
+            sessions.remove(event.id);
+        }
+        if (after != null && after != before) {
+            expiry.file(event.id, after.endMs());
+        }
+    }
+
+    private void closeIfDue(String id) {
+        Session session = sessions.get(id);
+        if (session == null) {
+            return;
+        }
+        if (session.endMs() > shop.watermarkMs()) {
+            expiry.file(id, session.endMs());
+            return;
+        }
+        shop.close(session, session.endMs());
+        sessions.remove(id);
+    }
+
+    private void tick() {
+        if (finished) {
+            return;
+        }
+        if (progress.isDone()) {
+            finished = true;
+            sessions.forEach((id, session) -> shop.close(session, session.endMs()));
+        }
+        publisher.publish(shop);
+        if (finished) {
+            report.add(shop.tally);
+        }
+    }
+
+    @Override
+    public void close() {
+        publisher.close();
+    }
+}

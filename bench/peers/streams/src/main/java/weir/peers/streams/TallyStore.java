@@ -1,0 +1,28 @@
+package weir.peers.streams;
+
+import java.nio.ByteBuffer;
+import weir.peers.common.Tally;
+
+/** The counters of one partition, with a changelog. */
+final class TallyStore extends LoggedStore {
+    final Tally tally = new Tally();
+
+    TallyStore(String name) {
+        super(name);
+    }
+
+    @Override
+    void writeChanges() {
+        tally.writeChanges((key, bytes) ->
+                log(ByteBuffer.allocate(Long.BYTES).putLong(key).array(), bytes));
+    }
+
+    @Override
+    void restore(byte[] key, byte[] value) {
+        if (value == null) {
+            tally.forget(ByteBuffer.wrap(key).getLong());
+        } else {
+            tally.read(value);
+        }
+    }
+}
