@@ -32,6 +32,7 @@ final class ShopFunction extends KeyedProcessFunction<String, Event, Void>
     private static final long TICK_MS = 1_000;
     private final String redis;
     private final String peer;
+    private final boolean inRocksDb;
     private transient ListState<byte[]> tallies;
     private transient ValueState<Session> open;
     private transient Shop shop;
@@ -41,6 +42,7 @@ final class ShopFunction extends KeyedProcessFunction<String, Event, Void>
     ShopFunction(Options options) {
         redis = options.redis();
         peer = options.peer();
+        inRocksDb = options.rocksDb();
     }
 
     @Override
@@ -88,9 +90,9 @@ final class ShopFunction extends KeyedProcessFunction<String, Event, Void>
         }
         Session before = open.value();
         Session after = shop.apply(before, event);
-        if (after != null) {
-            open.update(after);
-        } else if (before != null) {
+        if (after != null && (inRocksDb || after != before)) {
+            open.update(after); // in the heap it is the state's own object that changed
+        } else if (after == null && before != null) {
             open.clear();
         }
         if (after != null && after != before) {
