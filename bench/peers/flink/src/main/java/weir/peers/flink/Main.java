@@ -89,7 +89,7 @@ public final class Main {
     }
 
     private static Map<String, String> settings(Options options) {
-        Path state = Path.of(options.state(), "flink").toAbsolutePath();
+        Path state = Path.of(options.state());
         Map<String, String> settings = new HashMap<>();
         settings.put("pipeline.object-reuse", "true");
         settings.put("execution.checkpointing.interval", "10s");

@@ -10,6 +10,7 @@ import java.util.function.Consumer;
 final class Expiry {
     private final Map<Long, List<String>> bySecond = new HashMap<>();
     private long nowSecond = Long.MIN_VALUE;
+    private long nextMs = Long.MIN_VALUE; // when the next second begins
 
     void file(String id, long endMs) {
         long second = Math.max(Math.floorDiv(endMs + 999, 1000), nowSecond + 1);
@@ -17,7 +18,11 @@ final class Expiry {
     }
 
     void advance(long nowMs, Consumer<String> due) {
+        if (nowMs < nextMs) {
+            return;
+        }
         long second = Math.floorDiv(nowMs, 1000);
+        nextMs = (second + 1) * 1000;
         if (nowSecond == Long.MIN_VALUE) {
             nowSecond = bySecond.keySet().stream().min(Long::compare).orElse(second + 1) - 1;
         }

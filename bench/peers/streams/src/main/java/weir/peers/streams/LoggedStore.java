@@ -6,12 +6,15 @@ import org.apache.kafka.streams.processor.StateStore;
 import org.apache.kafka.streams.processor.StateStoreContext;
 import org.apache.kafka.streams.processor.internals.InternalProcessorContext;
 import org.apache.kafka.streams.query.Position;
+import org.apache.kafka.streams.state.internals.CacheFlushListener;
+import org.apache.kafka.streams.state.internals.CachedStateStore;
 
 /**
- * A state of plain objects in the heap. Streams flushes it before each commit of offsets: then what
- * changed since the last one goes to its changelog, once, however often it changed.
+ * A state of plain objects in the heap. As a CachedStateStore it is asked to flush its cache before
+ * each commit of offsets (a mere StateStore is not): then what changed since the last one goes to its
+ * changelog, once, however often it changed.
  */
-abstract class LoggedStore implements StateStore {
+abstract class LoggedStore implements StateStore, CachedStateStore<Object, Object> {
     private final String name;
     private InternalProcessorContext<?, ?> context;
     private boolean open;
@@ -39,8 +42,23 @@ abstract class LoggedStore implements StateStore {
     }
 
     @Override
+    public void flushCache() {
+        writeChanges();
+    }
+
+    @Override
     public void flush() {
         writeChanges();
+    }
+
+    @Override
+    public void clearCache() {
+        // what is closed without a flush comes back from the changelog
+    }
+
+    @Override
+    public boolean setFlushListener(CacheFlushListener<Object, Object> listener, boolean old) {
+        return false;
     }
 
     @Override

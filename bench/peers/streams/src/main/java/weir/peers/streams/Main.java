@@ -1,10 +1,10 @@
 package weir.peers.streams;
 
-import java.nio.file.Path;
 import java.time.Duration;
 import java.util.HashMap;
 import java.util.Map;
 import java.util.Properties;
+import java.util.concurrent.atomic.AtomicLong;
 import org.apache.kafka.clients.admin.Admin;
 import org.apache.kafka.common.serialization.ByteArrayDeserializer;
 import org.apache.kafka.streams.KafkaStreams;
@@ -42,28 +42,30 @@ public final class Main {
         config.putAll(settings);
         config.put("application.id", application);
         config.put("bootstrap.servers", options.brokers());
-        config.put("state.dir", Path.of(options.state(), "streams").toString());
-        KafkaStreams streams = new KafkaStreams(topology(options, progress, report), config);
+        config.put("state.dir", options.state());
+        AtomicLong commits = new AtomicLong(); // of a partition
+        KafkaStreams streams =
+                new KafkaStreams(topology(options, progress, report, commits), config);
         streams.setUncaughtExceptionHandler(Main::fail);
         try {
             streams.start();
             Progress.Cost cost = progress.await();
             report.awaitTallies(options.partitions());
-            return report.json(options, cost, records, commits(streams), settings);
+            return report.json(options, cost, records, commits.get(), settings);
         } finally {
             streams.close(CLOSE_TIMEOUT);
-            streams.cleanUp();
             deleteTopics(options, application);
         }
     }
 
-    private static Topology topology(Options options, Progress progress, Report report) {
+    private static Topology topology(
+            Options options, Progress progress, Report report, AtomicLong commits) {
         Topology topology = new Topology();
         topology.addSource("events", new ByteArrayDeserializer(), new ByteArrayDeserializer(),
                 options.topic());
         topology.addProcessor("shop", () -> new ShopProcessor(options, progress, report), "events");
-        topology.addStateStore(new LoggedStoreBuilder<>(
-                ShopProcessor.TALLY, () -> new TallyStore(ShopProcessor.TALLY)), "shop");
+        topology.addStateStore(new LoggedStoreBuilder<>(ShopProcessor.TALLY,
+                () -> new TallyStore(ShopProcessor.TALLY, commits)), "shop");
         if (options.rocksDb()) {
             topology.addStateStore(StoredSessions.builder(ShopProcessor.SESSIONS), "shop");
         } else {
@@ -93,13 +95,6 @@ public final class Main {
             settings.put("rocksdb.config.setter", RocksOptions.class.getName());
         }
         return settings;
-    }
-
-    private static long commits(KafkaStreams streams) {
-        return streams.metrics().entrySet().stream()
-                .filter(metric -> metric.getKey().name().equals("commit-total"))
-                .filter(metric -> metric.getKey().group().equals("stream-thread-metrics"))
-                .mapToLong(metric -> ((Number) metric.getValue().metricValue()).longValue()).sum();
     }
 
     private static void deleteTopics(Options options, String application) throws Exception {
