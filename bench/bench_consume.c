@@ -1,7 +1,12 @@
-/* How fast records come out of Kafka when they are only counted: the ceiling for everything else.
+/*
+ * bench_consume: how fast records come out of Kafka when they are only counted: the ceiling for
+ * everything else. The same client code, settings and allocator as weir's.
  *
- *   bench_consume fill BROKERS TOPIC EVENTS [BYTES]   makes the topic (8 partitions) and fills it
- *   bench_consume read BROKERS TOPIC [BATCH]          reads it whole by one consumer, from 0
+ *     bench_consume --brokers B --topic T [--batch N] [--slow NS] [--seconds S]
+ *
+ * Reads the topic whole by one consumer, from offset 0; --slow makes every record cost that many
+ * ns of the reading thread, --seconds ends early. One line of JSON: events and time from the first
+ * record to the last, CPU of the whole process.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -9,78 +14,12 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include "common.h"
 #include "weir/clock.h"
 #include "weir/kafka.h"
 
-enum { PARTITIONS = 8, VALUE_MAX = 4096, BATCH_MAX = 100000 };
-
-static int fail(const struct weir_err *err) {
-    fprintf(stderr, "bench_consume: %s\n", err->text);
-    return err->code;
-}
-
-static long number(const char *text, long low, long high) {
-    char *end;
-    long value = strtol(text, &end, 10);
-    if (*text == '\0' || *end != '\0' || value < low || value > high) {
-        fprintf(stderr, "bench_consume: %s is not a number from %ld to %ld\n", text, low, high);
-        exit(2);
-    }
-    return value;
-}
-
-static double cpu_s(void) {
-    struct rusage used;
-    getrusage(RUSAGE_SELF, &used);
-    return (double)(used.ru_utime.tv_sec + used.ru_stime.tv_sec) +
-           (double)(used.ru_utime.tv_usec + used.ru_stime.tv_usec) / 1e6;
-}
-
-static void report(const char *what, long long events, double wall_s, double used_s) {
-    printf("%s: %lld events in %.2f s, %.2f M/s; %.2f M per CPU second\n", what, events, wall_s,
-           (double)events / wall_s / 1e6, (double)events / used_s / 1e6);
-}
-
-/* An event of about `bytes` that does not compress to nothing. */
-static size_t write_event(char *value, long n, long bytes) {
-    static const char countries[][3] = {"DE", "FR", "US", "BR", "JP", "IN"};
-    int len = snprintf(value, VALUE_MAX,
-                       "{\"type\":\"page_view\",\"time\":%lld,\"session\":\"s-%08lx\","
-                       "\"country\":\"%s\",\"url\":\"/p/%ld?ref=%lx\",\"agent\":\"",
-                       1700000000000LL + n, (unsigned long)n * 2654435761UL % 1000003UL,
-                       countries[n % 6], n % 9973, (unsigned long)n * 40503UL);
-    for (unsigned long x = (unsigned long)n + 1; len < bytes - 2 && len < VALUE_MAX - 3; len++) {
-        x = x * 6364136223846793005UL + 1442695040888963407UL;
-        value[len] = (char)('a' + (x >> 60));
-    }
-    value[len++] = '"';
-    value[len++] = '}';
-    return (size_t)len;
-}
-
-static int fill(const char *brokers, const char *topic, long events, long bytes) {
-    static const struct weir_kafka_property deep[] = {{"queue.buffering.max.messages", "500000"},
-                                                      {"linger.ms", "20"}};
-    struct weir_kafka_options options = {
-        .brokers = brokers, .properties = deep, .properties_len = 2};
-    struct weir_producer *producer = NULL;
-    struct weir_err err = {0};
-    char value[VALUE_MAX];
-    if (weir_kafka_create_topic(&options, topic, PARTITIONS, 1, &err) != 0 ||
-        weir_producer_new(&producer, &options, &err) != 0)
-        return fail(&err);
-    int64_t start_us = weir_clock_monotonic_us();
-    for (long i = 0; i < events; i++) {
-        size_t len = write_event(value, i, bytes);
-        if (weir_producer_send(producer, topic, (int32_t)(i / 500 % PARTITIONS), NULL, 0, value,
-                               len, 0, NULL, &err) != 0)
-            return fail(&err);
-    }
-    int left = weir_producer_flush(producer, 120000);
-    report("filled", events, (double)(weir_clock_monotonic_us() - start_us) / 1e6, cpu_s());
-    weir_producer_free(producer);
-    return left == 0 ? 0 : 3;
-}
+enum { BATCH_MAX = 100000, WAIT_MS = 10 };
+static const char program[] = "bench_consume";
 
 static void from_start(void *context, struct weir_topic_partition *partitions, size_t len) {
     (void)context;
@@ -88,55 +27,76 @@ static void from_start(void *context, struct weir_topic_partition *partitions, s
         partitions[i].offset = 0;
 }
 
-static int read_all(const char *brokers, const char *topic, size_t max) {
-    char group[64];
-    snprintf(group, sizeof group, "bench-%d", getpid());
-    struct weir_kafka_options options = {
-        .brokers = brokers, .group = group, .topics = &topic, .topics_len = 1};
-    struct weir_consumer *consumer = NULL;
-    struct weir_record *records = calloc(max, sizeof *records);
+static long long count_records(struct weir_consumer *consumer) {
     struct weir_err err = {0};
-    long long total = 0, events = 0, bytes = 0;
-    if (!records || weir_consumer_new(&consumer, &options,
-                                      (struct weir_rebalance){.assigned = from_start}, &err) != 0)
-        return fail(&err);
-    for (int32_t p = 0; p < PARTITIONS; p++) {
+    long long total = 0;
+    int partitions = weir_consumer_partitions(consumer, 0, &err);
+    bench_check(program, partitions < 0 ? partitions : 0, &err);
+    for (int32_t p = 0; p < partitions; p++) {
         int64_t low, high;
-        if (weir_consumer_range(consumer, 0, p, &low, &high, &err) != 0)
-            return fail(&err);
+        bench_check(program, weir_consumer_range(consumer, 0, p, &low, &high, &err), &err);
         total += high;
     }
-    int64_t start_us = 0;
-    double start_cpu_s = 0;
-    while (events < total) {
+    return total;
+}
+
+/* Works on the batch for as long as a slower reader would. */
+static void work(double ns) {
+    double end_ns = bench_thread_ns() + ns;
+    while (ns > 0 && bench_thread_ns() < end_ns)
+        ;
+}
+
+static void read_all(struct weir_consumer *consumer, long max, long slow_ns, long seconds) {
+    struct weir_record *records = calloc((size_t)max, sizeof *records);
+    struct weir_err err = {0};
+    long long total = count_records(consumer), events = 0, bytes = 0;
+    int64_t start_us = 0, now_us = weir_clock_monotonic_us();
+    double start_cpu_s = bench_cpu_s(); /* with what is fetched ahead of the first record */
+    while (records && events < total && (start_us == 0 || now_us - start_us < seconds * 1000000)) {
         struct weir_batch *batch = NULL;
-        int count = weir_consumer_poll(consumer, 10, max, records, &batch, &err);
-        if (count < 0)
-            return fail(&err);
-        if (start_us == 0 && count > 0) { /* not the joining of the group */
-            start_us = weir_clock_monotonic_us();
-            start_cpu_s = cpu_s();
-        }
+        int count = weir_consumer_poll(consumer, WAIT_MS, (size_t)max, records, &batch, &err);
+        bench_check(program, count < 0 ? count : 0, &err);
+        now_us = weir_clock_monotonic_us();
+        if (start_us == 0 && count > 0) /* not the joining of the group */
+            start_us = now_us;
         for (int i = 0; i < count; i++)
             bytes += (long long)records[i].len;
+        work((double)count * (double)slow_ns);
         events += count;
         weir_batch_free(batch);
     }
-    report("read", events, (double)(weir_clock_monotonic_us() - start_us) / 1e6,
-           cpu_s() - start_cpu_s);
-    printf("%.0f bytes an event, librdkafka %s\n", (double)bytes / (double)events,
+    double wall_s = (double)(weir_clock_monotonic_us() - start_us) / 1e6;
+    struct rusage used;
+    double cpu_s = bench_cpu_s() - start_cpu_s;
+    getrusage(RUSAGE_SELF, &used);
+    printf("{\"events\":%lld,\"bytes\":%lld,\"cpu_s\":%.4f,\"wall_s\":%.4f,\"rss_mb\":%.1f,"
+           "\"librdkafka\":\"%s\"}\n",
+           events, bytes, cpu_s, wall_s, (double)used.ru_maxrss / 1024,
            weir_kafka_library_version());
-    weir_consumer_free(consumer);
     free(records);
-    return 0;
 }
 
 int main(int argc, char **argv) {
-    if (argc >= 5 && argc <= 6 && strcmp(argv[1], "fill") == 0)
-        return fill(argv[2], argv[3], number(argv[4], 1, 1000000000),
-                    argc == 6 ? number(argv[5], 200, VALUE_MAX - 8) : 441);
-    if (argc >= 4 && argc <= 5 && strcmp(argv[1], "read") == 0)
-        return read_all(argv[2], argv[3], argc == 5 ? (size_t)number(argv[4], 1, BATCH_MAX) : 2000);
-    fputs("bench_consume fill BROKERS TOPIC EVENTS [BYTES] | read BROKERS TOPIC [BATCH]\n", stderr);
-    return 2;
+    const char *brokers = "", *topic = "";
+    long batch = 2000, slow_ns = 0, seconds = 3600;
+    const struct bench_option options[] = {
+        {"brokers", &brokers, NULL, 0, 0},         {"topic", &topic, NULL, 0, 0},
+        {"batch", NULL, &batch, 1, BATCH_MAX},     {"slow", NULL, &slow_ns, 0, 1000000},
+        {"seconds", NULL, &seconds, 1, 1000000},
+    };
+    bench_options(program, argc, argv, options, sizeof options / sizeof *options);
+    char group[64];
+    snprintf(group, sizeof group, "bench-%d", getpid());
+    struct weir_kafka_options kafka = {
+        .brokers = brokers, .group = group, .topics = &topic, .topics_len = 1};
+    struct weir_consumer *consumer = NULL;
+    struct weir_err err = {0};
+    bench_check(program,
+                weir_consumer_new(&consumer, &kafka,
+                                  (struct weir_rebalance){.assigned = from_start}, &err),
+                &err);
+    read_all(consumer, batch, slow_ns, seconds);
+    weir_consumer_free(consumer);
+    return 0;
 }
