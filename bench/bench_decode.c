@@ -2,7 +2,7 @@
  * bench_decode: ns that one event costs.
  *
  *     bench_decode [preset FILE]     an event of weir's own with 8 fields and 4 dimensions, then
- *                                    the records of the file (one a line)
+ *                                    the records of the file (one a line), with the same 4
  *     bench_decode --once            20,000 events of weir's own, for bench/guard
  *
  * CPU time, the best of several rounds: a shared machine only ever adds to it.
@@ -134,7 +134,7 @@ int main(int argc, char **argv) {
         add(&records, line, (size_t)len);
     fclose(file);
     free(line);
-    options = (struct weir_mapping_options){.preset = argv[1]};
+    options.preset = argv[1];
     if (records.len > 0)
         measure(argv[1], &options, &records, ROUNDS, EVENTS);
     clear(&records);

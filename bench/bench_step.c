@@ -110,7 +110,8 @@ static struct run measure(const struct options *options, const struct weir_plan 
     memset(run.ns, 0, sizeof run.ns);
     run.bytes = 0;
     feed(shop, partition, &run, options->events, options->commit);
-    run.resident_bytes = bench_resident_bytes() - before_bytes;
+    run.resident_bytes =
+        bench_resident_bytes() - before_bytes - (double)weir_rollup_memory(run.rollup);
     weir_partition_status(partition, &run.status);
     weir_partition_free(partition);
     weir_rollup_free(run.rollup);

@@ -64,6 +64,8 @@ static void make_event(struct shop *shop, struct weir_event *event, struct shop_
         "Mozilla/5.0 (compatible; Examplebot/2.1; +https://search.example/bot.html)",
     };
     long at = (long)(draw(shop) * (double)shop->sessions_len);
+    if (shop->fixed && shop->first < shop->sessions_len)
+        at = shop->first++; /* everybody is there before anybody comes again */
     uint64_t session = shop->sessions[at];
     uint64_t dice = shop_mix(session);
     const char *agent = agents[dice % 50 == 0 ? 3 : dice % 3];
@@ -79,6 +81,8 @@ static void make_event(struct shop *shop, struct weir_event *event, struct shop_
         event->value_micros = (int64_t)(draw(shop) * 20000) * (WEIR_MICROS / 100);
     if (event->type == WEIR_PURCHASE)
         event->order_id = hex(texts->order, sizeof texts->order, shop->random);
+    if (shop->fixed)
+        return;
     if (event->type == WEIR_SESSION_END || draw(shop) < 1 / SHOP_EVENTS_PER_SESSION)
         shop->sessions[at] = shop->next_session++;
 }

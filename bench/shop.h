@@ -3,7 +3,7 @@
  *
  * `sessions` visits are under way at once, each of 4.3 events on average, one event every
  * `step_us` of event time, four dimensions with a few frequent values (`wide`: 1,000 values each,
- * all as frequent). Events are made a batch at a time, beside the clock. The caller owns the shop;
+ * all as frequent; `fixed`: the same visits for ever). Events are made a batch at a time, beside the clock. The caller owns the shop;
  * its events and their texts are valid until the next batch. One thread.
  */
 #ifndef WEIR_BENCH_SHOP_H
@@ -28,7 +28,8 @@ struct shop {
     uint64_t *sessions; /* under way */
     long sessions_len;
     int64_t time_us, step_us;
-    bool wide;
+    bool wide, fixed;
+    long first; /* visits that had their first event, in a fixed shop */
     struct weir_event events[SHOP_BATCH];
     struct shop_texts texts[SHOP_BATCH];
 };
