@@ -5,7 +5,7 @@
  *     bench_consume --brokers B --topic T [--batch N] [--slow NS] [--seconds S]
  *
  * Reads the topic whole by one consumer, from offset 0; --slow makes every record cost that many
- * ns of the reading thread, --seconds ends early. One line of JSON: events and time from the first
+ * ns of the reading thread's time, --seconds ends early. One line of JSON: events and time from the first
  * record to the last, CPU of the whole process.
  */
 #include <stdio.h>
@@ -40,10 +40,10 @@ static long long count_records(struct weir_consumer *consumer) {
     return total;
 }
 
-/* Works on the batch for as long as a slower reader would. */
-static void work(double ns) {
-    double end_ns = bench_thread_ns() + ns;
-    while (ns > 0 && bench_thread_ns() < end_ns)
+/* Works on the batch for as long as a slower reader would, by the clock on the wall. */
+static void work(int64_t ns) {
+    int64_t end_us = weir_clock_monotonic_us() + ns / 1000;
+    while (ns > 0 && weir_clock_monotonic_us() < end_us)
         ;
 }
 
@@ -62,7 +62,7 @@ static void read_all(struct weir_consumer *consumer, long max, long slow_ns, lon
             start_us = now_us;
         for (int i = 0; i < count; i++)
             bytes += (long long)records[i].len;
-        work((double)count * (double)slow_ns);
+        work((int64_t)count * slow_ns);
         events += count;
         weir_batch_free(batch);
     }

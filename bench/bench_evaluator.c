@@ -86,11 +86,11 @@ static void measure(struct bench *bench, long minutes, long slides) {
         commit(bench, at_ms += (int64_t)COMMIT_MINUTES * 60000);
     double before_bytes = bench_resident_bytes();
     bench_check(program, weir_evaluator_start(&bench->evaluator, bench->config, &err), &err);
-    struct weir_evaluator_figures last = await(bench, at_ms - 2 * SLIDE_MS);
+    struct weir_evaluator_figures last = await(bench, at_ms - SLIDE_MS);
     double first_ms = (double)last.step_us_sum / 1000;
     for (long i = 0; i < slides; i++) {
         commit(bench, at_ms += SLIDE_MS);
-        struct weir_evaluator_figures now = await(bench, at_ms - 2 * SLIDE_MS);
+        struct weir_evaluator_figures now = await(bench, at_ms - SLIDE_MS);
         step_ms[i] = (double)(now.step_us_sum - last.step_us_sum) / 1000;
         last = now;
     }
