@@ -38,10 +38,10 @@ static double commit(struct weir_store *store, struct part *parts) {
     struct weir_err err = {0};
     int64_t start_us = weir_clock_monotonic_us();
     for (int p = 0; p < PARTITIONS; p++)
-        bench_check(program,
-                    weir_store_commit(store, &parts[p].claim, parts[p].state, &live, &parts[p].sent,
-                                      &err),
-                    &err);
+        bench_check(
+            program,
+            weir_store_commit(store, &parts[p].claim, parts[p].state, &live, &parts[p].sent, &err),
+            &err);
     for (int p = 0; p < PARTITIONS; p++) {
         enum weir_commit_result result = WEIR_COMMITTED;
         if (parts[p].sent)

@@ -5,8 +5,8 @@
  *     bench_consume --brokers B --topic T [--batch N] [--slow NS] [--seconds S]
  *
  * Reads the topic whole by one consumer, from offset 0; --slow makes every record cost that many
- * ns of the reading thread's time, --seconds ends early. One line of JSON: events and time from the first
- * record to the last, CPU of the whole process.
+ * ns of the reading thread's time, --seconds ends early. One line of JSON: events and time from the
+ * first record to the last, CPU of the whole process.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -81,8 +81,8 @@ int main(int argc, char **argv) {
     const char *brokers = "", *topic = "";
     long batch = 2000, slow_ns = 0, seconds = 3600;
     const struct bench_option options[] = {
-        {"brokers", &brokers, NULL, 0, 0},         {"topic", &topic, NULL, 0, 0},
-        {"batch", NULL, &batch, 1, BATCH_MAX},     {"slow", NULL, &slow_ns, 0, 1000000},
+        {"brokers", &brokers, NULL, 0, 0},       {"topic", &topic, NULL, 0, 0},
+        {"batch", NULL, &batch, 1, BATCH_MAX},   {"slow", NULL, &slow_ns, 0, 1000000},
         {"seconds", NULL, &seconds, 1, 1000000},
     };
     bench_options(program, argc, argv, options, sizeof options / sizeof *options);
@@ -92,10 +92,10 @@ int main(int argc, char **argv) {
         .brokers = brokers, .group = group, .topics = &topic, .topics_len = 1};
     struct weir_consumer *consumer = NULL;
     struct weir_err err = {0};
-    bench_check(program,
-                weir_consumer_new(&consumer, &kafka,
-                                  (struct weir_rebalance){.assigned = from_start}, &err),
-                &err);
+    bench_check(
+        program,
+        weir_consumer_new(&consumer, &kafka, (struct weir_rebalance){.assigned = from_start}, &err),
+        &err);
     read_all(consumer, batch, slow_ns, seconds);
     weir_consumer_free(consumer);
     return 0;

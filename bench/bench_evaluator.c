@@ -57,9 +57,9 @@ static void commit(struct bench *bench, int64_t until_ms) {
                                       &live, &sent, &err),
                     &err);
         if (sent)
-            bench_check(
-                program,
-                weir_store_committed(bench->store, bench->parts[p].state, &result, &err), &err);
+            bench_check(program,
+                        weir_store_committed(bench->store, bench->parts[p].state, &result, &err),
+                        &err);
     }
 }
 
@@ -109,11 +109,12 @@ static void open_parts(struct bench *bench) {
     bench_check(program, weir_redis_new(&bench->redis, bench->config->redis_url, TIMEOUT_MS, &err),
                 &err);
     bench_check(program,
-                weir_store_new(&bench->store, bench->redis, bench->config->kafka.group, &err), &err);
+                weir_store_new(&bench->store, bench->redis, bench->config->kafka.group, &err),
+                &err);
     bench_check(program, weir_store_register(bench->store, topic, 0, PARTITIONS, &err), &err);
     for (int p = 0; p < PARTITIONS; p++) {
-        struct shop *shop = shop_open(bench->per_minute, 60000000 / bench->per_minute,
-                                      (uint64_t)p + 1);
+        struct shop *shop =
+            shop_open(bench->per_minute, 60000000 / bench->per_minute, (uint64_t)p + 1);
         shop->wide = true;
         bench->parts[p].shop = shop;
         bench->parts[p].state = weir_partition_new(&bench->config->plan);

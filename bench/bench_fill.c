@@ -30,10 +30,9 @@ static void close_sessions(const struct job *job, struct weir_producer *producer
         char key[32], value[200];
         int64_t time_ms = last_ms + job->close_ms;
         int key_len = snprintf(key, sizeof key, "closer-%d", p);
-        int len =
-            snprintf(value, sizeof value,
-                     "{\"type\":\"session_end\",\"time\":%lld,\"session\":\"%s\"}",
-                     (long long)time_ms, key);
+        int len = snprintf(value, sizeof value,
+                           "{\"type\":\"session_end\",\"time\":%lld,\"session\":\"%s\"}",
+                           (long long)time_ms, key);
         bench_check(program,
                     weir_producer_send(producer, job->topic, p, key, (size_t)key_len, value,
                                        (size_t)len, time_ms, NULL, &err),
@@ -98,8 +97,8 @@ int main(int argc, char **argv) {
         .brokers = job.brokers, .properties = properties, .properties_len = 3};
     struct weir_producer *producer = NULL;
     struct weir_err err = {0};
-    bench_check(program,
-                weir_kafka_create_topic(&kafka, job.topic, (int)job.partitions, 1, &err), &err);
+    bench_check(program, weir_kafka_create_topic(&kafka, job.topic, (int)job.partitions, 1, &err),
+                &err);
     bench_check(program, weir_producer_new(&producer, &kafka, &err), &err);
     fill(&job, producer);
     weir_producer_free(producer);

@@ -175,10 +175,10 @@ static void read_back(struct bench *bench) {
     static struct weir_record records[BATCH];
     struct weir_err err = {0};
     size_t at[PARTITIONS] = {0};
-    bench_check(program,
-                weir_consumer_new(&consumer, &kafka,
-                                  (struct weir_rebalance){.assigned = from_start}, &err),
-                &err);
+    bench_check(
+        program,
+        weir_consumer_new(&consumer, &kafka, (struct weir_rebalance){.assigned = from_start}, &err),
+        &err);
     for (long done = 0; done < bench->records;) {
         struct weir_batch *batch = NULL;
         int count = weir_consumer_poll(consumer, 100, BATCH, records, &batch, &err);
@@ -202,18 +202,18 @@ static long percentile(const struct bench *bench, double q) {
 }
 
 int main(int argc, char **argv) {
-    static struct bench bench = {
-        .brokers = "", .topic = "", .url = "", .group = "", .seconds = 10, .skip_s = 3,
-        .sessions = 600};
+    static struct bench bench = {.brokers = "",
+                                 .topic = "",
+                                 .url = "",
+                                 .group = "",
+                                 .seconds = 10,
+                                 .skip_s = 3,
+                                 .sessions = 600};
     const struct bench_option options[] = {
-        {"brokers", &bench.brokers, NULL, 0, 0},
-        {"topic", &bench.topic, NULL, 0, 0},
-        {"redis", &bench.url, NULL, 0, 0},
-        {"group", &bench.group, NULL, 0, 0},
-        {"rate", NULL, &bench.rate, 0, 100000000},
-        {"seconds", NULL, &bench.seconds, 1, 100000},
-        {"skip", NULL, &bench.skip_s, 0, 100000},
-        {"sessions", NULL, &bench.sessions, 1, 200000},
+        {"brokers", &bench.brokers, NULL, 0, 0},   {"topic", &bench.topic, NULL, 0, 0},
+        {"redis", &bench.url, NULL, 0, 0},         {"group", &bench.group, NULL, 0, 0},
+        {"rate", NULL, &bench.rate, 0, 100000000}, {"seconds", NULL, &bench.seconds, 1, 100000},
+        {"skip", NULL, &bench.skip_s, 0, 100000},  {"sessions", NULL, &bench.sessions, 1, 200000},
     };
     bench_options(program, argc, argv, options, sizeof options / sizeof *options);
     pthread_t producer;

@@ -55,9 +55,9 @@ static void merge(struct run *run, const struct weir_changes *changes, int64_t w
         if (item->touched_level < 0)
             continue;
         long level = strtol(item->key + 2, &index, 10);
-        failed |= weir_rollup_bucket(run->rollup, run->number, (int)level,
-                                     strtoll(index + 1, NULL, 10), changes->bytes + item->at,
-                                     item->remove ? 0 : item->len);
+        failed |=
+            weir_rollup_bucket(run->rollup, run->number, (int)level, strtoll(index + 1, NULL, 10),
+                               changes->bytes + item->at, item->remove ? 0 : item->len);
     }
     if (failed)
         exit(1);

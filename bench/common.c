@@ -50,7 +50,8 @@ void bench_options(const char *program, int argc, char **argv, const struct benc
                    size_t len) {
     for (int at = 1; at < argc; at += 2) {
         size_t i = 0;
-        while (i < len && (strncmp(argv[at], "--", 2) != 0 || strcmp(argv[at] + 2, options[i].name)))
+        while (i < len &&
+               (strncmp(argv[at], "--", 2) != 0 || strcmp(argv[at] + 2, options[i].name)))
             i++;
         if (i == len || at + 1 == argc) {
             fprintf(stderr, "%s: \"%s\" is no option with a value; there are:", program, argv[at]);

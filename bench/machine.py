@@ -5,6 +5,7 @@ import os
 import platform
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import zipfile
@@ -110,6 +111,20 @@ def environment(library):
     if library:
         env["LD_LIBRARY_PATH"] = library
     return env
+
+
+def run_group(command, timeout):
+    """Runs a command that starts others; they all end with it, whatever happens here."""
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                          start_new_session=True) as run:
+        try:
+            out, err = run.communicate(timeout=timeout)
+        finally:
+            try:
+                os.killpg(run.pid, signal.SIGKILL)
+            except ProcessLookupError:
+                pass
+    return subprocess.CompletedProcess(command, run.returncode, out, err)
 
 
 def program(bench, name, *args, library=None, timeout=900, preload=None):

@@ -3,8 +3,9 @@
  *
  * `sessions` visits are under way at once, each of 4.3 events on average, one event every
  * `step_us` of event time, four dimensions with a few frequent values (`wide`: 1,000 values each,
- * all as frequent; `fixed`: the same visits for ever). Events are made a batch at a time, beside the clock. The caller owns the shop;
- * its events and their texts are valid until the next batch. One thread.
+ * all as frequent; `fixed`: the same visits for ever). Events are made a batch at a time, beside
+ * the clock. The caller owns the shop; its events and their texts are valid until the next batch.
+ * One thread.
  */
 #ifndef WEIR_BENCH_SHOP_H
 #define WEIR_BENCH_SHOP_H
