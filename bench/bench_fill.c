@@ -5,11 +5,11 @@
  *                [--start MS] [--codec lz4|zstd|none] [--close MS]
  *
  * The bytes are those of `weir generate --level --events N --sessions-per-second S --seed X
- * --start MS`, keyed by the session. --close adds one session_end to every partition, so much after
+ * --start MS`, keyed by the session. --close adds one page_view to every partition, so much after
  * the last event that every session has ended. One line of JSON when Kafka has it all.
  */
 #include <stdio.h>
-#include <string.h>
+#include <time.h>
 
 #include "common.h"
 #include "weir/clock.h"
@@ -26,13 +26,17 @@ struct job {
 
 static void close_sessions(const struct job *job, struct weir_producer *producer, int64_t last_ms) {
     struct weir_err err = {0};
+    struct tm utc;
+    char when[40];
+    int64_t time_ms = last_ms + job->close_ms;
+    const time_t second = (time_t)(time_ms / 1000);
+    strftime(when, sizeof when, "%Y-%m-%dT%H:%M:%S", gmtime_r(&second, &utc));
     for (int32_t p = 0; p < (int32_t)job->partitions; p++) {
         char key[32], value[200];
-        int64_t time_ms = last_ms + job->close_ms;
         int key_len = snprintf(key, sizeof key, "closer-%d", p);
         int len = snprintf(value, sizeof value,
-                           "{\"type\":\"session_end\",\"time\":%lld,\"session\":\"%s\"}",
-                           (long long)time_ms, key);
+                           "{\"type\":\"page_view\",\"time\":\"%s.%03dZ\",\"session\":\"%s\"}",
+                           when, (int)(time_ms % 1000), key);
         bench_check(program,
                     weir_producer_send(producer, job->topic, p, key, (size_t)key_len, value,
                                        (size_t)len, time_ms, NULL, &err),

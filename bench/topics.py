@@ -5,6 +5,7 @@ import os
 import socket
 import struct
 import subprocess
+from datetime import datetime, timezone
 
 import machine
 import weirtest as t
@@ -72,7 +73,8 @@ class Topics:
 
     def replay(self, events, config_path, closed):
         weir = os.environ["WEIR"]
-        lines = [json.dumps({"type": "session_end", "time": events.close_ms,
+        when = datetime.fromtimestamp(events.close_ms / 1000, timezone.utc)
+        lines = [json.dumps({"type": "page_view", "time": when.isoformat(timespec="milliseconds"),
                              "session": f"closer-{p}"}) + "\n" for p in range(PARTITIONS)]
         closers = self.bench.scratch / f"{events.name}-closers.jsonl"
         closers.write_text("".join(lines) if closed else "")
