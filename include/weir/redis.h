@@ -1,7 +1,12 @@
 /*
- * redis: a connection of one's own; the only user of hiredis.
+ * redis: connections of one's own; the only user of hiredis.
  *
- * One connection belongs to one thread. Commands are sent as argument vectors (binary safe) and
+ * One server, the primary that Sentinels name, or a Redis Cluster: callers see no difference. In a
+ * cluster each command goes to the primary that serves its first key's slot (a script's KEYS[1]),
+ * one without a key to every primary, and replies come in the order of the commands; whatever ends
+ * one of the connections ends all of them.
+ *
+ * One handle belongs to one thread. Commands are sent as argument vectors (binary safe) and
  * may be pipelined: append any number, then read as many replies. After any time-out or socket
  * error the connection is closed (a late reply would desynchronise it) and the call says so; the
  * next call connects anew. Never retries by itself: who owns the data decides.
@@ -36,8 +41,10 @@ struct weir_reply {
 };
 void weir_reply_free(struct weir_reply *reply);
 
-/* `url`: redis://[user[:password]@]host[:port][/db] or unix:///path; the password never appears in
- * an error. Does not connect yet. Fails with WEIR_ERR_INPUT on a malformed url. */
+/* `url`: redis://[user[:password]@]host[:port][/db] or unix:///path; hosts with commas between them
+ * are a cluster's; redis+sentinel://[user:password@]host[:port],.../primary[/db]; rediss for TLS,
+ * with ?ca_file=...&cert_file=...&key_file=... The password never appears in an error. Does not
+ * connect yet. Fails with WEIR_ERR_INPUT on a malformed url. */
 int weir_redis_new(struct weir_redis **redis, const char *url, int timeout_ms,
                    struct weir_err *err);
 void weir_redis_free(struct weir_redis *redis);
@@ -65,6 +72,13 @@ int weir_redis_command(struct weir_redis *redis, struct weir_reply **reply, stru
  * NULL) */
 int weir_redis_do(struct weir_redis *redis, struct weir_reply **reply, struct weir_err *err, ...)
     __attribute__((sentinel));
+
+/* The servers behind it: 1, or the primaries of a connected cluster; one by one, when nothing is
+ * due, and without a redirect. */
+size_t weir_redis_nodes(const struct weir_redis *redis);
+const char *weir_redis_node_name(struct weir_redis *redis, size_t node);
+int weir_redis_node_command(struct weir_redis *redis, size_t node, struct weir_reply **reply,
+                            struct weir_err *err, int argc, const char *const *argv);
 
 /* Scripts are sent by EVALSHA and, on NOSCRIPT, once more by EVAL. */
 struct weir_script {

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "config_load.h"
 #include "config_value.h"
@@ -228,6 +229,31 @@ static void put_password(struct weir_loader *loader, struct weir_config *config,
                                           escaped(loader->scratch, node->text), at ? at + 1 : rest);
 }
 
+/* The url carries the files too, so that whoever has it can connect. */
+static void put_tls(struct weir_loader *loader, struct weir_config *config) {
+    static const char *const keys[][2] = {{"redis.tls.ca_file", "ca_file"},
+                                          {"redis.tls.cert_file", "cert_file"},
+                                          {"redis.tls.key_file", "key_file"}};
+    for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++) {
+        const struct weir_yaml *node = weir_load_node(loader, keys[i][0]);
+        if (!node || !node->text)
+            continue;
+        if (strncmp(config->redis_url, "rediss", 6) != 0) {
+            WEIR_MISTAKE(loader->mistakes, node,
+                         "redis.url is without TLS; begin it with rediss:// or take this out");
+            continue;
+        }
+        const char *path = weir_load_beside(loader, node->text);
+        if (loader->reads_files && access(path, R_OK) != 0)
+            WEIR_MISTAKE(loader->mistakes, node,
+                         "the file %s cannot be read; write the path of a PEM file",
+                         weir_yaml_shown(loader->scratch, node));
+        config->redis_url = weir_arena_printf(loader->kept, "%s%c%s=%s", config->redis_url,
+                                              strchr(config->redis_url, '?') ? '&' : '?',
+                                              keys[i][1], escaped(loader->scratch, path));
+    }
+}
+
 void weir_load_redis(struct weir_loader *loader, struct weir_config *config) {
     const struct weir_yaml *url = weir_load_node(loader, "redis.url");
     const struct weir_yaml *password = weir_load_node(loader, "redis.password");
@@ -235,6 +261,7 @@ void weir_load_redis(struct weir_loader *loader, struct weir_config *config) {
         return;
     if (password)
         put_password(loader, config, password);
+    put_tls(loader, config);
     struct weir_redis *redis = NULL;
     struct weir_err err = {0};
     if (weir_redis_new(&redis, config->redis_url, 1000, &err) != 0)

@@ -215,24 +215,34 @@ static int unlink_all(struct weir_redis *redis, const struct weir_reply *keys,
     return result;
 }
 
+static int forget_on(struct weir_redis *redis, size_t node, const char *pattern,
+                     struct weir_err *err) {
+    char cursor[32] = "0";
+    int result = 0;
+    do {
+        struct weir_reply *reply = NULL;
+        result = weir_redis_node_command(
+            redis, node, &reply, err, 6,
+            (const char *[]){"SCAN", cursor, "MATCH", pattern, "COUNT", "1000"});
+        if (result != 0)
+            return result;
+        bool usable = reply->items_len == 2 && reply->items[0]->text;
+        snprintf(cursor, sizeof cursor, "%s", usable ? reply->items[0]->text : "0");
+        result = usable ? unlink_all(redis, reply->items[1], err) : -1;
+        weir_reply_free(reply);
+    } while (result == 0 && strcmp(cursor, "0") != 0);
+    return result;
+}
+
 void weir_demo_view_forget(struct weir_demo_view *view) {
-    char pattern[KEY_MAX], cursor[32] = "0";
+    char pattern[KEY_MAX];
     struct weir_err err;
-    if (!view->redis)
+    if (!view->redis || weir_redis_connect(view->redis, &err) != 0)
         return;
     /* the group's own keys and those of its partitions: "weir:{group}" and "weir:{group.topic.0}"
      */
     snprintf(pattern, sizeof pattern, "weir:{%s[.}]*", view->group);
-    do {
-        struct weir_reply *reply = NULL;
-        if (weir_redis_do(view->redis, &reply, &err, "SCAN", cursor, "MATCH", pattern, "COUNT",
-                          "1000", NULL) != 0)
+    for (size_t i = 0; i < weir_redis_nodes(view->redis); i++)
+        if (forget_on(view->redis, i, pattern, &err) != 0)
             return;
-        bool usable = reply->items_len == 2 && reply->items[0]->text;
-        snprintf(cursor, sizeof cursor, "%s", usable ? reply->items[0]->text : "0");
-        int result = usable ? unlink_all(view->redis, reply->items[1], &err) : -1;
-        weir_reply_free(reply);
-        if (result != 0)
-            return;
-    } while (strcmp(cursor, "0") != 0);
 }

@@ -175,6 +175,7 @@ static void *thread_main(void *context) {
                          WEIR_STR("why", err.text), WEIR_LOG_END);
             e->figures.redis_errors++;
             e->leader = false;
+            weir_redis_disconnect(e->redis); /* answers that are still due are to void questions */
         }
         e->figures.redis_up = status == 0;
         show_figures(e);

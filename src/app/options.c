@@ -62,9 +62,18 @@ static const struct weir_option options[] = {
     {"redis.url", TEXT, .example = "redis://localhost:6379/0", .min = 1, .max = 1024,
      CONFIG(redis_url), .flags = REQUIRED | SECRET,
      .help = "`redis://[user[:password]@]host[:port][/db]`, `rediss://` for TLS, or "
-             "`unix:///path`. `weir run` needs it"},
+             "`unix:///path`; hosts with commas between them for a Redis Cluster; "
+             "`redis+sentinel://host:26379,host:26379/primary[/db]` for the primary that Sentinels "
+             "name. `weir run` needs it"},
     {"redis.password", TEXT, .example = "${REDIS_PASSWORD}", .min = 1, .max = 512, .flags = SECRET,
      .help = "the password, when it is not in the url"},
+    {"redis.tls.ca_file", TEXT, .example = "tls/ca.crt", .min = 1, .max = 512,
+     .help = "PEM file of the authorities that may sign Redis's certificate; without it the "
+             "system's. A file beside the config may be named without its path"},
+    {"redis.tls.cert_file", TEXT, .example = "tls/weir.crt", .min = 1, .max = 512,
+     .help = "PEM file of weir's own certificate, where Redis wants one"},
+    {"redis.tls.key_file", TEXT, .example = "tls/weir.key", .min = 1, .max = 512,
+     .help = "PEM file of that certificate's key"},
 
     {"events.preset", TEXT, "weir", .min = 1, .max = 64, CONFIG(mapping.preset),
      .help = "whose field and type names the source uses: `weir`, `ga4`, `segment`, `snowplow`, "

@@ -13,15 +13,17 @@ struct ranked {
     int64_t sessions, events;
 };
 
+#define HEAD_WORDS 3 /* token, previous number, this number */
+
+static int redis_says(struct weir_err *err, const struct weir_reply *reply) {
+    return weir_err_set(err, WEIR_ERR_UNREACHABLE, "Redis answered: %s",
+                        reply->text ? reply->text : "something unexpected");
+}
+
 /* ---- commands of the step ---- */
 
 void weir_publish_begin(struct weir_evaluator *e) {
     weir_words_clear(&e->words);
-    weir_words_put(&e->words, "EVALSHA");
-    weir_words_put(&e->words, "%s", e->publish.sha);
-    weir_words_put(&e->words, "2");
-    weir_words_put(&e->words, "%s", e->lease_key);
-    weir_words_put(&e->words, "%s", e->published_key);
     weir_words_put(&e->words, "%s", e->token);
     weir_words_put(&e->words, "%llu", (unsigned long long)e->number);
     weir_words_put(&e->words, "%llu", (unsigned long long)e->number + 1);
@@ -35,17 +37,68 @@ void weir_publish_end(struct weir_evaluator *e, size_t command) {
     weir_words_set_number(&e->words, command, e->words.len - command - 1);
 }
 
+static bool is_word(const struct weir_words *words, size_t i, const char *text) {
+    return words->lens[i] == strlen(text) && memcmp(words->argv[i], text, words->lens[i]) == 0;
+}
+
+static size_t number_in(const struct weir_words *words, size_t i) {
+    size_t number = 0;
+    for (size_t c = 0; c < words->lens[i]; c++)
+        number = 10 * number + (size_t)(words->argv[i][c] - '0');
+    return number;
+}
+
+/* The keys of all commands, each once in a row. A script must name what it touches: while a slot
+ * moves from one node of a cluster to another, Redis then refuses it whole and not half way. */
+static size_t list_keys(const struct weir_words *words, const char **keys, size_t *lens) {
+    size_t len = 0;
+    for (size_t at = HEAD_WORDS; at < words->len;) {
+        size_t count = number_in(words, at), last = at + 2;
+        if (is_word(words, at + 1, "DEL"))
+            last = at + count;
+        if (is_word(words, at + 1, "PUBLISH"))
+            last = at; /* a channel is no key */
+        for (size_t i = at + 2; i <= last; i++) {
+            if (len > 0 && lens[len - 1] == words->lens[i] &&
+                memcmp(keys[len - 1], words->argv[i], lens[len - 1]) == 0)
+                continue;
+            keys[len] = words->argv[i];
+            lens[len++] = words->lens[i];
+        }
+        at += count + 1;
+    }
+    return len;
+}
+
+static int send_script(struct weir_evaluator *e, struct weir_reply **reply, struct weir_err *err) {
+    const struct weir_words *words = &e->words;
+    const char **argv = calloc(2 * words->len + 2, sizeof *argv);
+    size_t *lens = calloc(2 * words->len + 2, sizeof *lens);
+    WEIR_ASSERT(argv != NULL && lens != NULL);
+    argv[0] = e->lease_key;
+    argv[1] = e->published_key;
+    lens[0] = strlen(e->lease_key);
+    lens[1] = strlen(e->published_key);
+    size_t keys = 2 + list_keys(words, argv + 2, lens + 2);
+    memcpy(argv + keys, words->argv, words->len * sizeof *argv);
+    memcpy(lens + keys, words->lens, words->len * sizeof *lens);
+    int status = weir_redis_script(e->redis, reply, err, &e->publish, (int)keys,
+                                   (int)(keys + words->len), argv, lens);
+    free(argv);
+    free(lens);
+    return status;
+}
+
 int weir_publish_send(struct weir_evaluator *e, struct weir_err *err) {
     struct weir_reply *reply = NULL;
     weir_words_finish(&e->words);
-    int status = weir_redis_script(e->redis, &reply, err, &e->publish, 2, (int)e->words.len - 3,
-                                   e->words.argv + 3, e->words.lens + 3);
+    int status = send_script(e, &reply, err);
     if (status != 0)
         return status;
     int done = reply->type == WEIR_REPLY_TEXT &&
                (strcmp(reply->text, "OK") == 0 || strcmp(reply->text, "DUP") == 0);
     if (reply->type == WEIR_REPLY_ERROR)
-        status = weir_err_set(err, WEIR_ERR_UNREACHABLE, "Redis answered: %s", reply->text);
+        status = redis_says(err, reply);
     weir_reply_free(reply);
     if (done)
         e->number++;
@@ -266,6 +319,21 @@ static int publish_segments(struct weir_evaluator *e, uint32_t window, struct we
     return status;
 }
 
+/* For readers that do not know the config: with the fields as_of:<window> of the same hash. */
+static void publish_dimensions(struct weir_evaluator *e) {
+    char names[WEIR_DIMENSIONS_MAX * 64] = "";
+    size_t len = 0;
+    for (uint32_t d = 0; d < e->config->plan.dimensions_len && len < sizeof names; d++)
+        len += (size_t)snprintf(names + len, sizeof names - len, "%s%s", d ? " " : "",
+                                e->config->dimension_names[d]);
+    size_t command = weir_publish_command(e);
+    weir_words_put(&e->words, "HSET");
+    weir_words_put(&e->words, "%s", e->published_key);
+    weir_words_put(&e->words, "dimensions");
+    weir_words_put(&e->words, "%s", names);
+    weir_publish_end(e, command);
+}
+
 int weir_publish_windows(struct weir_evaluator *e, const bool *moved, struct weir_err *err) {
     char name[WEIR_NAME_WINDOW_MAX], key[WEIR_NAME_KEY_MAX];
     size_t command = weir_publish_command(e);
@@ -274,6 +342,7 @@ int weir_publish_windows(struct weir_evaluator *e, const bool *moved, struct wei
     weir_words_put(&e->words, "%s", key);
     weir_words_put(&e->words, "1");
     weir_publish_end(e, command);
+    publish_dimensions(e);
     for (uint32_t w = 0; w < e->config->plan.windows_len; w++) {
         if (!moved[w])
             continue;

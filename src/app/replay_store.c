@@ -17,7 +17,7 @@ static int commit(struct weir_replay *r, struct weir_redis *redis, struct weir_e
     bool sent = false;
     int status = weir_store_new(&store, redis, r->config->kafka.group, err);
     if (status == 0) /* a replay begins anew */
-        status = weir_forget_partition(redis, r->config->kafka.group, TOPIC, 0, err);
+        status = weir_forget_partition(redis, r->config, TOPIC, 0, err);
     struct weir_partition *unused = weir_partition_new(&r->config->plan);
     WEIR_ASSERT(unused != NULL);
     if (status == 0)

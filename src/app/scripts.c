@@ -46,8 +46,8 @@ const char weir_script_lease[] =
 
 const char weir_script_publish[] =
     "#!lua\n"
-    "-- KEYS: lease, published. ARGV: token, previous number, this number, then commands, each as\n"
-    "-- the number of its words and the words.\n"
+    "-- KEYS: lease, published, those of the commands. ARGV: token, previous number, this number,\n"
+    "-- then commands, each as the number of its words and the words.\n"
     "if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 'FENCED' end\n"
     "local last = redis.call('HGET', KEYS[2], 'number') or '0'\n"
     "if last == ARGV[3] then return 'DUP' end\n"

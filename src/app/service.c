@@ -28,7 +28,7 @@ static int forget_counts(const struct weir_config *config, struct weir_err *err)
     struct weir_redis *redis = NULL;
     int status = weir_redis_new(&redis, config->redis_url, CHECK_TIMEOUT_MS, err);
     if (status == 0)
-        status = weir_forget_group(redis, config->kafka.group, err);
+        status = weir_forget_group(redis, config, err);
     weir_redis_free(redis);
     return status;
 }

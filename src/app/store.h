@@ -67,7 +67,8 @@ int weir_store_committed(struct weir_store *store, struct weir_partition *partit
 /* Bytes sent in commits so far. */
 uint64_t weir_store_bytes(const struct weir_store *store);
 
-/* Refuses a Redis that evicts keys or is older than 7.0; warns where durability is off. */
+/* Of every primary: refuses one that evicts keys, is older than 7.0 or is not what redis.url says;
+ * warns where durability is off. */
 int weir_store_check_server(struct weir_redis *redis, struct weir_err *err);
 
 #endif

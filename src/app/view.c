@@ -93,21 +93,36 @@ static void put_escaped(char *out, size_t max, const char *text) {
     out[len] = 0;
 }
 
-int weir_view_discover(struct weir_view *view, struct weir_err *err) {
-    char group[WEIR_NAME_KEY_MAX], pattern[WEIR_NAME_KEY_MAX + 16], cursor[32] = "0";
-    put_escaped(group, sizeof group, view->group);
-    snprintf(pattern, sizeof pattern, "weir:{%s}:*", group);
+/* The fields as_of:<window> and `dimensions` of what the evaluator wrote last. */
+static void learn_published(struct weir_view *view, const struct weir_reply *fields) {
+    char key[16 + WEIR_NAME_WINDOW_MAX + WEIR_VIEW_DIMENSION_MAX];
+    for (size_t i = 0; i + 1 < fields->items_len; i += 2) {
+        const char *name = fields->items[i]->text, *value = fields->items[i + 1]->text;
+        if (strncmp(name, "as_of:", 6) == 0 && strlen(name) < 6 + WEIR_NAME_WINDOW_MAX) {
+            snprintf(key, sizeof key, "now:%.*s", WEIR_NAME_WINDOW_MAX - 1, name + 6);
+            learn(view, key);
+        }
+        while (strcmp(name, "dimensions") == 0 && *value) {
+            size_t len = strcspn(value, " ");
+            snprintf(key, sizeof key, "top:1m:%.*s", (int)(len < 64 ? len : 63), value);
+            learn(view, key);
+            value += len + (value[len] == ' ');
+        }
+    }
+}
+
+/* One node's keys of the group. A user who may not SCAN learns nothing this way. */
+static int scan(struct weir_view *view, size_t node, const char *pattern, struct weir_err *err) {
+    char cursor[32] = "0";
     size_t tag_len = strlen(view->group) + strlen("weir:{}:");
-    view->windows_len = view->dimensions_len = 0;
     do {
         struct weir_reply *reply = NULL;
-        int result =
-            weir_view_send(view, err, "SCAN", cursor, "MATCH", pattern, "COUNT", "1000", NULL);
-        if (result == 0)
-            result = weir_view_next(view, &reply, err);
+        int result = weir_redis_node_command(
+            view->redis, node, &reply, err, 6,
+            (const char *[]){"SCAN", cursor, "MATCH", pattern, "COUNT", "1000"});
         if (result != 0)
             return result;
-        bool whole = reply && reply->items_len == 2 && reply->items[0]->text;
+        bool whole = reply->items_len == 2 && reply->items[0]->text;
         snprintf(cursor, sizeof cursor, "%s", whole ? reply->items[0]->text : "0");
         for (size_t i = 0; whole && i < reply->items[1]->items_len; i++) {
             const struct weir_reply *key = reply->items[1]->items[i];
@@ -116,9 +131,28 @@ int weir_view_discover(struct weir_view *view, struct weir_err *err) {
         }
         weir_reply_free(reply);
     } while (strcmp(cursor, "0") != 0);
+    return 0;
+}
+
+int weir_view_discover(struct weir_view *view, struct weir_err *err) {
+    char key[WEIR_NAME_KEY_MAX], group[WEIR_NAME_KEY_MAX], pattern[WEIR_NAME_KEY_MAX + 16];
+    struct weir_reply *reply = NULL;
+    view->windows_len = view->dimensions_len = 0;
+    weir_name_key(key, sizeof key, view->group, "published");
+    int result = weir_view_send(view, err, "HGETALL", key, NULL);
+    if (result == 0)
+        result = weir_view_next(view, &reply, err);
+    if (result == 0)
+        learn_published(view, reply);
+    weir_reply_free(reply);
+    put_escaped(group, sizeof group, view->group);
+    snprintf(pattern, sizeof pattern, "weir:{%s}:*", group);
+    for (size_t i = 0; result == 0 && view->windows_len == 0 && i < weir_redis_nodes(view->redis);
+         i++)
+        result = scan(view, i, pattern, err);
     qsort(view->windows, view->windows_len, sizeof view->windows[0], by_duration);
     qsort(view->dimensions, view->dimensions_len, sizeof view->dimensions[0], by_name);
-    return 0;
+    return result;
 }
 
 /* ---- asking Redis ---- */

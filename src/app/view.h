@@ -37,8 +37,8 @@ struct weir_view {
 int weir_view_open(struct weir_view *view, const char *redis_url, const char *group, int timeout_ms,
                    struct weir_err *err);
 void weir_view_close(struct weir_view *view);
-/* Which windows and dimensions there are: as the config says, or as the keys do (a SCAN of the
- * whole database). */
+/* Which windows and dimensions there are: as the config says, or as Redis does: what was published
+ * last, else the keys' names (a SCAN of the whole database). */
 void weir_view_know(struct weir_view *view, const struct weir_config *config);
 int weir_view_discover(struct weir_view *view, struct weir_err *err);
 /* Whether Redis answers. Notices a connection that was closed while nobody asked, and takes a new

@@ -70,12 +70,12 @@ static int connect_unix(struct weir_link *link, const char *path, int timeout_ms
     return connect_one(link, (const struct sockaddr *)&address, sizeof address, timeout_ms);
 }
 
-static int connect_tcp(struct weir_link *link, const struct weir_redis_url *url, int timeout_ms) {
+static int connect_tcp(struct weir_link *link, const struct weir_redis_host *host, int timeout_ms) {
     struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_ADDRCONFIG}, *found;
-    int code = getaddrinfo(url->host, url->port, &hints, &found);
+    int code = getaddrinfo(host->host, host->port, &hints, &found);
     if (code == EAI_NONAME || code == EAI_ADDRFAMILY) { /* AI_ADDRCONFIG hides a lone loopback */
         hints.ai_flags = 0;
-        code = getaddrinfo(url->host, url->port, &hints, &found);
+        code = getaddrinfo(host->host, host->port, &hints, &found);
     }
     if (code != 0) {
         set_reason(link, gai_strerror(code));
@@ -90,19 +90,19 @@ static int connect_tcp(struct weir_link *link, const struct weir_redis_url *url,
     return result;
 }
 
-int weir_link_open(struct weir_link *link, const struct weir_redis_url *url, int timeout_ms,
-                   struct weir_err *err) {
+int weir_link_open(struct weir_link *link, const struct weir_redis_url *url,
+                   const struct weir_redis_host *host, int timeout_ms, struct weir_err *err) {
     *link = (struct weir_link){.fd = -1};
     int result =
-        url->path ? connect_unix(link, url->path, timeout_ms) : connect_tcp(link, url, timeout_ms);
+        host ? connect_tcp(link, host, timeout_ms) : connect_unix(link, url->path, timeout_ms);
     if (result == 0 && url->tls)
-        result = weir_tls_open(link, url->host, timeout_ms);
+        result = weir_tls_open(link, url, host ? host->host : "", timeout_ms);
     if (result == 0)
         return 0;
     weir_link_close(link);
     return weir_err_set(err, WEIR_ERR_UNREACHABLE,
                         "cannot connect to Redis at %s: %s; check redis.url and that it runs",
-                        url->name, link->reason);
+                        host ? host->name : url->path, link->reason);
 }
 
 void weir_link_close(struct weir_link *link) {

@@ -9,6 +9,26 @@
 #include <stdio.h>
 #include <string.h>
 
+/* What a person would change. */
+static const char *advice(long verified) {
+    switch (verified) {
+    case X509_V_ERR_SELF_SIGNED_CERT_IN_CHAIN:
+    case X509_V_ERR_DEPTH_ZERO_SELF_SIGNED_CERT:
+    case X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY:
+    case X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT:
+    case X509_V_ERR_UNABLE_TO_VERIFY_LEAF_SIGNATURE:
+    case X509_V_ERR_CERT_SIGNATURE_FAILURE:
+        return "; redis.tls.ca_file must name the authority that signed Redis's certificate";
+    case X509_V_ERR_HOSTNAME_MISMATCH:
+    case X509_V_ERR_IP_ADDRESS_MISMATCH:
+        return "; the certificate must name the host as redis.url, Cluster or Sentinel names it";
+    case X509_V_ERR_CERT_HAS_EXPIRED:
+        return "; renew Redis's certificate";
+    default:
+        return "";
+    }
+}
+
 static void set_ssl_reason(struct weir_link *link, const char *what) {
     long verified = link->ssl ? SSL_get_verify_result(link->ssl) : X509_V_OK;
     unsigned long code = ERR_get_error();
@@ -17,7 +37,7 @@ static void set_ssl_reason(struct weir_link *link, const char *what) {
         snprintf(text, sizeof text, "%s", X509_verify_cert_error_string(verified));
     else if (code != 0)
         ERR_error_string_n(code, text, sizeof text);
-    snprintf(link->reason, sizeof link->reason, "TLS %s: %s", what, text);
+    snprintf(link->reason, sizeof link->reason, "TLS %s: %s%s", what, text, advice(verified));
     ERR_clear_error();
 }
 
@@ -30,16 +50,35 @@ static int set_peer_name(SSL *ssl, const char *host) {
     return SSL_set1_host(ssl, host) == 1 && SSL_set_tlsext_host_name(ssl, host) == 1;
 }
 
-/* The system's authorities, or those of SSL_CERT_FILE and SSL_CERT_DIR, which OpenSSL reads. */
-static SSL *session_new(int fd, const char *host) {
+/* The authorities that are trusted: the url's, else the system's or those of SSL_CERT_FILE and
+ * SSL_CERT_DIR, which OpenSSL reads. Then our own certificate, if there is one. */
+static const char *take_files(SSL_CTX *context, const struct weir_redis_url *url) {
+    if (!url->ca_file && SSL_CTX_set_default_verify_paths(context) != 1)
+        return "cannot read the system's authorities";
+    if (url->ca_file && SSL_CTX_load_verify_file(context, url->ca_file) != 1)
+        return "cannot read ca_file (authorities as PEM)";
+    if (url->cert_file && SSL_CTX_use_certificate_chain_file(context, url->cert_file) != 1)
+        return "cannot read cert_file (a certificate as PEM)";
+    if (url->key_file && SSL_CTX_use_PrivateKey_file(context, url->key_file, SSL_FILETYPE_PEM) != 1)
+        return "cannot read key_file (the key of cert_file as PEM, without a password)";
+    return NULL;
+}
+
+/* NULL with `what` set when it cannot be made. */
+static SSL *session_new(int fd, const struct weir_redis_url *url, const char *host,
+                        const char **what) {
     SSL_CTX *context = SSL_CTX_new(TLS_client_method());
     SSL *ssl = NULL;
+    *what = "cannot start";
     if (!context)
         return NULL;
     SSL_CTX_set_min_proto_version(context, TLS1_2_VERSION);
     SSL_CTX_set_mode(context, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
     SSL_CTX_set_verify(context, SSL_VERIFY_PEER, NULL);
-    if (SSL_CTX_set_default_verify_paths(context) == 1)
+    const char *fault = take_files(context, url);
+    if (fault)
+        *what = fault;
+    else
         ssl = SSL_new(context); /* holds the context */
     SSL_CTX_free(context);
     if (ssl && (SSL_set_fd(ssl, fd) != 1 || set_peer_name(ssl, host) != 1)) {
@@ -49,11 +88,13 @@ static SSL *session_new(int fd, const char *host) {
     return ssl;
 }
 
-int weir_tls_open(struct weir_link *link, const char *host, int timeout_ms) {
+int weir_tls_open(struct weir_link *link, const struct weir_redis_url *url, const char *host,
+                  int timeout_ms) {
+    const char *what;
     ERR_clear_error();
-    link->ssl = session_new(link->fd, host);
+    link->ssl = session_new(link->fd, url, host, &what);
     if (!link->ssl) {
-        set_ssl_reason(link, "cannot start");
+        set_ssl_reason(link, what);
         return -1;
     }
     for (;;) {

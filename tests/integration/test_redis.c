@@ -39,6 +39,18 @@ static void test_urls(void) {
         "unix://relative",
         "unix:///",
         "unix:///a?db=x",
+        "redis://a,b/1",
+        "redis://a,,b",
+        "redis://a,b:0",
+        "redis://host?ca_file=a",
+        "rediss://host?ca=a",
+        "rediss://host?ca_file=",
+        "rediss://host?ca_file=a&ca_file=b",
+        "rediss://host?cert_file=a",
+        "redis+sentinel://host:26379",
+        "redis+sentinel://host:26379/",
+        "redis+sentinel://host:26379/shop/x",
+        "redis+sentinel:///shop",
     };
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         struct weir_redis *redis = NULL;
@@ -56,6 +68,11 @@ static void test_urls(void) {
         {"rediss://host:1", "host:1"},
         {"unix:///tmp/a%20b?db=3", "/tmp/a b"},
         {"unix://u:p@/tmp/a", "/tmp/a"},
+        {"redis://a:7000,b,[::1]:7002", "a:7000,b,[::1]:7002"},
+        {"rediss://user:hunter2@a:7000,b:7001/0", "a:7000,b:7001"},
+        {"rediss://a/3?ca_file=%2Fca.pem&cert_file=c&key_file=k", "a:6379"},
+        {"redis+sentinel://:hunter2@s1,s2:1/shop/4", "s1,s2:1"},
+        {"rediss+sentinel://s1/shop?ca_file=ca.pem", "s1"},
     };
     for (size_t i = 0; i < sizeof good / sizeof *good; i++) {
         struct weir_redis *redis = opened(good[i][0], 1000);

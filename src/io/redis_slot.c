@@ -1,0 +1,41 @@
+#include "io/redis_slot.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+uint16_t weir_slot_crc16(const char *bytes, size_t len) {
+    unsigned crc = 0;
+    for (size_t i = 0; i < len; i++) {
+        crc ^= (unsigned)(unsigned char)bytes[i] << 8;
+        for (int bit = 0; bit < 8; bit++)
+            crc = (crc & 0x8000U) ? (crc << 1) ^ 0x1021U : crc << 1;
+    }
+    return (uint16_t)crc;
+}
+
+uint16_t weir_slot_of_key(const char *key, size_t len) {
+    const char *open = memchr(key, '{', len);
+    const char *close = open ? memchr(open, '}', len - (size_t)(open - key)) : NULL;
+    if (close && close > open + 1)
+        return weir_slot_crc16(open + 1, (size_t)(close - open - 1)) % WEIR_SLOTS;
+    return weir_slot_crc16(key, len) % WEIR_SLOTS;
+}
+
+int weir_slot_key_argument(int argc, const char *const *argv) {
+    static const char *const keyless[] = {"PING",    "ECHO",     "INFO", "CONFIG", "SCRIPT", "ROLE",
+                                          "FLUSHDB", "FLUSHALL", "WAIT", "CLIENT", "COMMAND"};
+    if (argc < 2)
+        return 0;
+    for (size_t i = 0; i < sizeof keyless / sizeof keyless[0]; i++)
+        if (strcasecmp(argv[0], keyless[i]) == 0)
+            return 0;
+    if (strcasecmp(argv[0], "EVALSHA") == 0 || strcasecmp(argv[0], "EVAL") == 0)
+        return argc > 3 && strtol(argv[2], NULL, 10) > 0 ? 3 : 0;
+    if (strcasecmp(argv[0], "XREAD") != 0)
+        return 1;
+    for (int i = 1; i + 1 < argc; i++)
+        if (strcasecmp(argv[i], "STREAMS") == 0)
+            return i + 1;
+    return 0;
+}
