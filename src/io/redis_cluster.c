@@ -235,7 +235,7 @@ int weir_cluster_connect(struct weir_cluster *c, bool *news, struct weir_err *er
 
 int weir_cluster_append(struct weir_cluster *c, int argc, const char *const *argv,
                         const size_t *lens, struct weir_err *err) {
-    int key = weir_slot_key_argument(argc, argv), code = 0;
+    int key = weir_slot_key_argument(argc, argv, lens), code = 0;
     struct due due = {.node = WEIR_NOBODY};
     if (key > 0) {
         uint16_t slot = weir_slot_of_key(argv[key], lens ? lens[key] : strlen(argv[key]));

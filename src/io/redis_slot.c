@@ -1,6 +1,6 @@
 #include "io/redis_slot.h"
 
-#include <stdlib.h>
+#include <stdbool.h>
 #include <string.h>
 #include <strings.h>
 
@@ -22,20 +22,25 @@ uint16_t weir_slot_of_key(const char *key, size_t len) {
     return weir_slot_crc16(key, len) % WEIR_SLOTS;
 }
 
-int weir_slot_key_argument(int argc, const char *const *argv) {
+static bool is(const char *const *argv, const size_t *lens, int i, const char *word) {
+    size_t len = strlen(word);
+    return (lens ? lens[i] : strlen(argv[i])) == len && strncasecmp(argv[i], word, len) == 0;
+}
+
+int weir_slot_key_argument(int argc, const char *const *argv, const size_t *lens) {
     static const char *const keyless[] = {"PING",    "ECHO",     "INFO", "CONFIG", "SCRIPT", "ROLE",
                                           "FLUSHDB", "FLUSHALL", "WAIT", "CLIENT", "COMMAND"};
     if (argc < 2)
         return 0;
     for (size_t i = 0; i < sizeof keyless / sizeof keyless[0]; i++)
-        if (strcasecmp(argv[0], keyless[i]) == 0)
+        if (is(argv, lens, 0, keyless[i]))
             return 0;
-    if (strcasecmp(argv[0], "EVALSHA") == 0 || strcasecmp(argv[0], "EVAL") == 0)
-        return argc > 3 && strtol(argv[2], NULL, 10) > 0 ? 3 : 0;
-    if (strcasecmp(argv[0], "XREAD") != 0)
+    if (is(argv, lens, 0, "EVALSHA") || is(argv, lens, 0, "EVAL"))
+        return argc > 3 && !is(argv, lens, 2, "0") ? 3 : 0;
+    if (!is(argv, lens, 0, "XREAD"))
         return 1;
     for (int i = 1; i + 1 < argc; i++)
-        if (strcasecmp(argv[i], "STREAMS") == 0)
+        if (is(argv, lens, i, "STREAMS"))
             return i + 1;
     return 0;
 }

@@ -15,7 +15,7 @@
 uint16_t weir_slot_crc16(const char *bytes, size_t len);
 /* Of a key: what stands in its first {...} counts, if there is something, else all of it. */
 uint16_t weir_slot_of_key(const char *key, size_t len);
-/* The argument that holds the first key, 0 for a command without one. */
-int weir_slot_key_argument(int argc, const char *const *argv);
+/* The argument that holds the first key, 0 for a command without one; lens may be NULL. */
+int weir_slot_key_argument(int argc, const char *const *argv, const size_t *lens);
 
 #endif

@@ -38,7 +38,15 @@ static void test_key_arguments(void) {
         {{"PUBLISH", "channel", "text"}, 3, 1},
     };
     for (size_t i = 0; i < sizeof commands / sizeof *commands; i++)
-        CHECK_INT(weir_slot_key_argument(commands[i].argc, commands[i].argv), commands[i].key);
+        CHECK_INT(weir_slot_key_argument(commands[i].argc, commands[i].argv, NULL),
+                  commands[i].key);
+}
+
+/* Words of a long command stand without a NUL between them. */
+static void test_unterminated(void) {
+    const char *const argv[] = {"EVALSHA0123", "01232{k}", "2{k}", "{k}{l}", "{l}x", "x"};
+    const size_t lens[] = {7, 4, 1, 3, 3, 1};
+    CHECK_INT(weir_slot_key_argument(6, argv, lens), 3);
 }
 
 /* Partitions of one topic over three primaries that split the slots evenly, as redis-cli does. */
@@ -79,6 +87,7 @@ static void test_spread(const char *group, const char *topic) {
 int main(void) {
     test_vectors();
     test_key_arguments();
+    test_unterminated();
     test_spread("shop", "shop.events");
     test_spread("weir", "events");
     test_spread("shop", "clickstream");
