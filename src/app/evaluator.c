@@ -13,7 +13,7 @@
 
 #define LOOK_MS 200
 #define AWAY_MS 1000
-#define LEASE_MS "5000"
+#define LEASE_MS "4000" /* with the look and the way to Redis it moves within five seconds */
 #define LEASE_KEEP_US 1000000
 #define REDIS_TIMEOUT_MS 5000
 

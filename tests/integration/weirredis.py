@@ -9,18 +9,34 @@ class RedisError(Exception):
     """What Redis answered, or that it did not."""
 
 
+def connect(url=None):
+    """By the url: one server, a cluster, or what a Sentinel calls the primary."""
+    url = url or os.environ["REDIS_URL"]
+    if url.startswith("redis+sentinel://"):
+        sentinel, name = url.removeprefix("redis+sentinel://").split("/", 1)
+        asked = Redis(f"redis://{sentinel}")
+        host, port = asked.do("SENTINEL", "get-master-addr-by-name", name)
+        asked.close()
+        return Redis(f"redis://{host.decode()}:{port.decode()}")
+    return Cluster(url) if "," in url else Redis(url)
+
+
 class Redis:
     """One connection; RESP2 in and out. Replies are bytes, int, list or None."""
 
     def __init__(self, url=None, timeout=10):
-        match = re.fullmatch(r"redis://([^:/]+):(\d+)(?:/(\d+))?", url or os.environ["REDIS_URL"])
+        match = re.fullmatch(r"redis://(?:([^:/@]+):([^/@]+)@)?([^:/@]+):(\d+)(?:/(\d+))?",
+                             url or os.environ["REDIS_URL"])
         if not match:
             raise RedisError("the tests want REDIS_URL as redis://host:port/db")
-        self.url = match.group(0)
-        self.socket = socket.create_connection((match.group(1), int(match.group(2))), timeout)
+        user, password, *match = match.groups()
+        self.url = url
+        self.socket = socket.create_connection((match[0], int(match[1])), timeout)
         self.file = self.socket.makefile("rb")
-        if match.group(3) and match.group(3) != "0":
-            self.do("SELECT", match.group(3))
+        if password:
+            self.do("AUTH", user, password)
+        if match[2] and match[2] != "0":
+            self.do("SELECT", match[2])
 
     def close(self):
         self.file.close()
@@ -78,3 +94,53 @@ class Redis:
             texts = [item.decode() for item in flat]
             entries.append((number.decode(), dict(zip(texts[::2], texts[1::2]))))
         return entries
+
+
+class Cluster(Redis):
+    """A connection to every primary; a command goes where its first key's slot is, by redirects."""
+
+    def __init__(self, url):  # pylint: disable=super-init-not-called
+        self.url = url
+        self.places = url.removeprefix("redis://").split(",")
+        self.nodes = {place: Redis(f"redis://{place}") for place in self.places}
+        self.owners = {}  # slot: place, as far as known
+
+    def close(self):
+        for node in self.nodes.values():
+            node.close()
+
+    def slot(self, key):
+        return self.nodes[self.places[0]].do("CLUSTER", "KEYSLOT", key)
+
+    def do(self, *words):
+        slot = crc16(words[1]) % 16384
+        place, asking = self.owners.get(slot, self.places[0]), False
+        for _ in range(10):
+            node = self.nodes[place]
+            try:
+                if asking:
+                    node.do("ASKING")
+                return node.do(*words)
+            except RedisError as error:
+                kind, *rest = str(error).split(" ")
+                if kind not in ("MOVED", "ASK"):
+                    raise
+                place, asking = rest[1], kind == "ASK"
+                if not asking:
+                    self.owners[slot] = place
+        raise RedisError(f"redirects in a circle: {words[:2]}")
+
+    def keys(self, pattern):
+        return sorted({key for node in self.nodes.values() for key in node.keys(pattern)})
+
+
+def crc16(key):
+    """CRC-16/XMODEM of a key's hash tag."""
+    data = key if isinstance(key, bytes) else str(key).encode()
+    tag = re.search(rb"\{([^}]+)\}", data)
+    crc = 0
+    for byte in tag.group(1) if tag else data:
+        crc ^= byte << 8
+        for _ in range(8):
+            crc = (crc << 1 ^ 0x1021 if crc & 0x8000 else crc << 1) & 0xFFFF
+    return crc

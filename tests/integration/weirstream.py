@@ -30,9 +30,9 @@ def wait_for_slide(redis, config, window, close_ms, slide_ms):
     return t.wait_window(redis, config, window, (close_ms - 5000) // slide_ms * slide_ms)
 
 
-def closers_at(end):
+def closers_at(end, partitions=PARTITIONS):
     closer = {"type": "session_end", "time": end.isoformat()}
-    return [json.dumps({**closer, "session": f"closer-{p}"}).encode() for p in range(PARTITIONS)]
+    return [json.dumps({**closer, "session": f"closer-{p}"}).encode() for p in range(partitions)]
 
 
 def feed_closers(config, closers):
@@ -70,7 +70,7 @@ def undisturbed(checks, config, total, close_ms):
     tree = {name: part for name, part in config.tree.items() if name not in ("kafka", "redis")}
     calm = t.Config(config.topic, brokers=config.brokers, **tree)
     weir = t.Weir(calm)
-    t.wait_counted(redis, calm, PARTITIONS, total, watch=weir)
+    t.wait_counted(redis, calm, config.partitions, total, watch=weir)
     found = wait_for_slide(redis, calm, "24h", close_ms, 60000)
     checks.equal(weir.stop(), 0, "exit code of the undisturbed run")
     return found, buckets(redis, calm)
@@ -125,11 +125,61 @@ class Feeder:
         return self.total
 
 
-def stream_config(label, **parts):
+class Sampler:
+    """Reads what is published over and over: no time and no id may ever be lower than before."""
+
+    def __init__(self, config):
+        self.config, self.samples, self.back = config, 0, []
+        self.best, self.stopping = {}, threading.Event()
+        self.thread = threading.Thread(target=self.work, daemon=True)
+        self.thread.start()
+        t.at_end(self.stopping.set)
+
+    def look(self, redis):
+        """A hash's as_of and when it was computed, and a stream's last id."""
+        for window in ("1m", "1h"):
+            found = redis.do("HMGET", self.config.key(f"now:{window}"), "as_of", "computed_at")
+            last = redis.do("XREVRANGE", self.config.key(f"series:{window}"), "+", "-", "COUNT", 1)
+            ids = [tuple(map(int, last[0][0].split(b"-")))] if last else []
+            for name, value in [("as_of", found[0]), ("id", ids[0] if ids else None)]:
+                value = int(value) if isinstance(value, bytes) else value
+                self.note(f"{name} of {window}", value)
+        self.samples += 1
+
+    def note(self, what, value):
+        before = self.best.get(what)
+        if value is None:
+            if before is not None:
+                self.back.append(f"{what} is gone after {before}")
+            return
+        if before is not None and value < before:
+            self.back.append(f"{what} is {value} after {before}")
+        self.best[what] = max(value, before) if before is not None else value
+
+    def work(self):
+        redis = None
+        while not self.stopping.wait(0.01):
+            try:
+                redis = redis or t.connect(self.config.redis)
+                self.look(redis)
+            except (OSError, t.RedisError):
+                redis = None  # away; looked for again
+
+    def finish(self, checks, what):
+        self.stopping.set()
+        self.thread.join(20)
+        checks.that(self.samples >= 50, f"{what}: only {self.samples} looks at what is published")
+        checks.equal(self.back, [], f"{what}: what is published goes back")
+        return self.samples
+
+
+def stream_config(label, partitions=PARTITIONS, **parts):
     parts.setdefault("http", {"listen": "off"})
-    return t.Config(t.topic(label, PARTITIONS, parts.get("brokers")), time=SLOW_TICKS,
-                    windows=["1m", "1h", "24h"], commit={"interval": "50ms"},
-                    events={"dimensions": {"country": "country", "device": "device"}}, **parts)
+    config = t.Config(t.topic(label, partitions, parts.get("brokers")), time=SLOW_TICKS,
+                      windows=["1m", "1h", "24h"], commit={"interval": "50ms"},
+                      events={"dimensions": {"country": "country", "device": "device"}}, **parts)
+    config.partitions = partitions
+    return config
 
 
 def traffic(checks, config, events):
@@ -140,9 +190,9 @@ def traffic(checks, config, events):
 
 
 def finish_and_compare(checks, config, total, close_ms, what, weir=None):
-    redis = t.Redis(config.redis)
+    redis = t.connect(config.redis)
     weir = weir or t.Weir(config)
-    t.wait_counted(redis, config, PARTITIONS, total, watch=weir)
+    t.wait_counted(redis, config, config.partitions, total, watch=weir)
     found = wait_for_slide(redis, config, "24h", close_ms, 60000)
     got = buckets(redis, config)
     want_found, want = undisturbed(checks, config, total, close_ms)

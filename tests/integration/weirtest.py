@@ -22,7 +22,7 @@ import urllib.error
 import urllib.request
 from decimal import Decimal
 
-from weirredis import Redis  # noqa: F401 for the tests
+from weirredis import Redis, RedisError, connect  # noqa: F401 for the tests
 
 TESTS = os.environ.get("WEIR_TESTS") or os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 SHARED = os.environ.get("WEIR_SHARED") or os.path.join(TESTS, "..", "..", "shared")
@@ -222,18 +222,30 @@ def consume(name, brokers=None):
 class Service:
     """A broker or a Redis of the test's own, that may be stopped and killed."""
 
-    def __init__(self, kind, *args):
+    def __init__(self, kind, *args, form="start", settings=None):
+        self.settings = {**os.environ, **(settings or {})}
         self.script = os.path.join(TESTS, "services", f"{kind}.sh")
         self.dir = os.path.join(folder(), kind)
         at_end(lambda: subprocess.run(["sh", self.script, "stop", self.dir], check=False))
-        self.order("start", *args)
+        self.order(form, *args)
+        self.read_env()
+
+    def read_env(self):
         with open(os.path.join(self.dir, "env"), encoding="utf-8") as lines:
             self.env = dict(line.strip().split("=", 1) for line in lines)
 
+    def member(self, name):
+        """One server of a cluster, or of what a Sentinel watches; ended with the whole."""
+        member = object.__new__(Service)
+        member.script, member.dir = self.script, os.path.join(self.dir, name)
+        member.settings = self.settings
+        member.read_env()
+        return member
+
     def order(self, verb, *args):
         run = subprocess.run(
-            ["sh", self.script, verb, self.dir, *args], stderr=subprocess.PIPE, check=False
-        )
+            ["sh", self.script, verb, self.dir, *args], stderr=subprocess.PIPE, check=False,
+            env=self.settings)
         if run.returncode != 0:
             raise Failure(f"{self.script} {verb}: {run.stderr.decode()[-800:]}")
 

@@ -8,11 +8,15 @@
 #   kafka.sh fetch              only gets the jars (into ${WEIR_CACHE:-~/.cache/weir}); prints where
 #
 # Needs java 17 or later; maven the first time. KAFKA_HEAP (512m) is the broker's heap.
+# With KAFKA_SECURE=1 a second listener wants TLS and SASL (SCRAM-SHA-512 or PLAIN); DIR/env then
+# also has KAFKA_SECURE_BROKERS, KAFKA_CA, KAFKA_USER and KAFKA_PASSWORD. Needs openssl. A client
+# may show a certificate of that authority, whose key lies beside it (ca.key).
 # Two runs at once are safe: the cache fills under a lock, and a port that is taken is tried anew.
 set -eu
 
 version=4.1.0
 here=$(cd "$(dirname "$0")" && pwd)
+user=shop password=Pa55-of-the-tests
 lib=${WEIR_CACHE:-${HOME:-/tmp}/.cache/weir}/kafka-$version/lib
 
 say() { echo "kafka.sh: $*" >&2; }
@@ -46,6 +50,37 @@ free_port() { # from a range below the kernel's own choices, so that no client t
         fi
     done
     die "no free port"
+}
+
+# An authority, and a certificate of it for 127.0.0.1 with its key as PEM in one file.
+certificates() { # dir
+    command -v openssl >/dev/null || die "openssl is missing: apt-get install openssl"
+    (
+        cd "$1" || exit 1
+        set -- -newkey rsa:2048 -nodes -days 30
+        openssl req -x509 "$@" -subj "/CN=weir's tests" -keyout ca.key -out ca.crt &&
+            openssl req "$@" -subj /CN=127.0.0.1 -keyout broker.key -out broker.csr &&
+            printf 'subjectAltName=IP:127.0.0.1\n' >san &&
+            openssl x509 -req -days 30 -in broker.csr -CA ca.crt -CAkey ca.key -CAcreateserial \
+                -extfile san -out broker.crt &&
+            cat broker.key broker.crt >broker.pem
+    ) >"$1/openssl.log" 2>&1 || die "cannot make certificates; see $1/openssl.log"
+}
+
+secure_properties() { # dir port secure_port controller_port
+    cat <<END
+listeners=PLAINTEXT://127.0.0.1:$2,SECURE://127.0.0.1:$3,CONTROLLER://127.0.0.1:$4
+advertised.listeners=PLAINTEXT://127.0.0.1:$2,SECURE://127.0.0.1:$3
+listener.security.protocol.map=CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT,SECURE:SASL_SSL
+listener.name.secure.ssl.keystore.type=PEM
+listener.name.secure.ssl.keystore.location=$1/broker.pem
+listener.name.secure.ssl.truststore.type=PEM
+listener.name.secure.ssl.truststore.location=$1/ca.crt
+listener.name.secure.ssl.client.auth=requested
+listener.name.secure.sasl.enabled.mechanisms=SCRAM-SHA-512,PLAIN
+listener.name.secure.scram-sha-512.sasl.jaas.config=org.apache.kafka.common.security.scram.ScramLoginModule required;
+listener.name.secure.plain.sasl.jaas.config=org.apache.kafka.common.security.plain.PlainLoginModule required user_$user="$password";
+END
 }
 
 properties() { # dir port controller_port
@@ -109,20 +144,31 @@ start() { # dir [port]
     command -v java >/dev/null || die "java is missing: apt-get install default-jre-headless"
     mkdir -p "$1"
     dir=$(cd "$1" && pwd)
+    given=${2:-}
     [ ! -e "$dir/pid" ] || die "$dir is in use (it has a pid): kafka.sh stop $1"
     fetch
     for _ in 1 2 3; do
-        port=${2:-$(free_port)}
+        port=${given:-$(free_port)}
         controller=$(free_port)
         [ "$controller" != "$port" ] || continue
         rm -rf "$dir/data"
         properties "$dir" "$port" "$controller" >"$dir/server.properties"
+        secure=
+        set -- # options of the format
+        if [ -n "${KAFKA_SECURE:-}" ]; then
+            secure=$(free_port)
+            [ -e "$dir/broker.pem" ] || certificates "$dir"
+            secure_properties "$dir" "$port" "$secure" "$controller" >>"$dir/server.properties"
+            set -- --add-scram "SCRAM-SHA-512=[name=$user,password=$password]"
+        fi
         uuid=$(head -c 16 /dev/urandom | base64 | tr '+/' '-_' | cut -c 1-22)
         case $uuid in -*) uuid=A${uuid#-} ;; esac # else the tool takes it for an option
-        java -cp "$lib/*" kafka.tools.StorageTool format -t "$uuid" -c "$dir/server.properties" \
+        java -cp "$lib/*" kafka.tools.StorageTool format -t "$uuid" -c "$dir/server.properties" "$@" \
             >"$dir/format.log" 2>&1 || { cat "$dir/format.log" >&2; die "cannot format $dir"; }
         if launch "$dir" "$port"; then
             echo "KAFKA_BROKERS=127.0.0.1:$port" >"$dir/env"
+            [ -z "$secure" ] || printf 'KAFKA_%s\n' "SECURE_BROKERS=127.0.0.1:$secure" \
+                "CA=$dir/ca.crt" "USER=$user" "PASSWORD=$password" >>"$dir/env"
             return
         fi
         say "the broker did not start on port $port; the end of its log:"
@@ -137,7 +183,7 @@ resume() { # dir
     launch "$dir" "$(sed -n 's/^KAFKA_BROKERS=.*://p' "$dir/env")" || die "it does not come back; see $dir/log"
 }
 
-usage() { sed -n '2,11s/^# \{0,1\}//p' "$0" >&2; exit 2; }
+usage() { sed -n '2,14s/^# \{0,1\}//p' "$0" >&2; exit 2; }
 [ $# -ge 1 ] || usage
 verb=$1
 shift

@@ -1,0 +1,192 @@
+#!/usr/bin/env python3
+"""A Redis Cluster of three primaries: what is counted there is byte for byte what one Redis holds,
+also while slots move from one primary to another and while a primary is away, and what is published
+never goes back."""
+
+import os
+import random
+import re
+import time
+
+import weirtest as t
+from weirstream import (
+    PARTITIONS,
+    Feeder,
+    Sampler,
+    closers_at,
+    feed_closers,
+    finish_and_compare,
+    ms_of,
+    stream_config,
+    traffic,
+)
+
+LONG = bool(os.environ.get("WEIR_LONG"))
+MEMBERS = ("1", "2", "3")
+
+
+class Nodes:
+    """The primaries, by their ids."""
+
+    def __init__(self, service):
+        self.service, self.redis, self.ports = service, {}, {}
+        for name in MEMBERS:
+            port = service.member(name).env["REDIS_PORT"]
+            node = t.Redis(f"redis://127.0.0.1:{port}")
+            number = node.do("CLUSTER", "MYID").decode()
+            self.redis[number], self.ports[number] = node, port
+
+    def owner(self, slot):
+        """As its owner itself says."""
+        for number, node in self.redis.items():
+            for first, last, place, *_ in node.do("CLUSTER", "SLOTS"):
+                if first <= slot <= last and place[2].decode() == number:
+                    return number
+        raise t.Failure(f"nobody serves slot {slot}")
+
+    def errors(self):
+        """How often each redirect was answered, over all."""
+        found = dict.fromkeys(("MOVED", "ASK", "TRYAGAIN"), 0)
+        for node in self.redis.values():
+            text = node.do("INFO", "errorstats").decode()
+            for name, count in re.findall(r"errorstat_(\w+):count=(\d+)", text):
+                if name in found:
+                    found[name] += int(count)
+        return found
+
+    def move(self, slot, pause):
+        """A slot with its keys, as redis-cli does it but slowly: `pause` seconds before each few
+        keys, so that weir meets a slot that lies half here and half there."""
+        source = self.owner(slot)
+        target = random.choice([number for number in self.redis if number != source])
+        here, there = self.redis[source], self.redis[target]
+        there.do("CLUSTER", "SETSLOT", slot, "IMPORTING", source)
+        here.do("CLUSTER", "SETSLOT", slot, "MIGRATING", target)
+        moved = 0
+        while True:
+            time.sleep(pause)
+            keys = here.do("CLUSTER", "GETKEYSINSLOT", slot, 20)
+            if not keys:
+                break
+            here.do("MIGRATE", "127.0.0.1", self.ports[target], "", 0, 10000, "KEYS", *keys)
+            moved += len(keys)
+        for node in (there, here, *self.redis.values()):
+            node.do("CLUSTER", "SETSLOT", slot, "NODE", target)
+        return moved
+
+
+def start(checks, label, events, **parts):
+    service = t.Service("redis", form="cluster")
+    config = stream_config(label, redis=service.env["REDIS_URL"], **parts)
+    path, end = traffic(checks, config, events)
+    weir = t.Weir(config).wait_log("partition claimed", times=config.partitions)
+    return service, config, path, end, weir
+
+
+def slots_of(config):
+    """Of every partition and of what is published."""
+    cluster = t.connect(config.redis)
+    keys = [config.tag(p, "meta") for p in range(config.partitions)] + [config.key("lease")]
+    return [cluster.slot(key) for key in keys]
+
+
+def slots_move(checks):
+    """Every slot that holds something of weir's moves, some more than once, while weir counts."""
+    seconds, rounds = (30, 4) if LONG else (7, 1)
+    partitions = 12
+    service, config, path, end, weir = start(
+        checks, "slots", 20000 * seconds, partitions=partitions, http={"listen": "127.0.0.1:0"})
+    nodes, slots = Nodes(service), slots_of(config)
+    feeder, sampler = Feeder(config, path, seconds), Sampler(config)
+    time.sleep(1)
+    keys = 0
+    for _ in range(rounds):
+        for slot in random.sample(slots, len(slots)):
+            keys += nodes.move(slot, random.choice((0, 0.02, 0.05)))
+    total = feeder.finish() + partitions
+    feed_closers(config, closers_at(end, partitions))
+    finish_and_compare(checks, config, total, ms_of(end), "slots that move", weir)
+    looks = sampler.finish(checks, "slots that move")
+    errors = nodes.errors()
+    print(f"{len(slots) * rounds} moves of slots with {keys} keys under {total} records; redirects "
+          f"{errors}; {weir.metric('weir_redis_errors_total')} commits tried again; "
+          f"{looks} looks at what is published")
+    for name, count in errors.items():
+        checks.that(count > 0, f"weir or the test met {name}")
+    checks.equal(weir.metric("weir_rollbacks_total"), 0, "weir_rollbacks_total")
+    checks.equal(weir.stop(), 0, "exit code")
+
+
+def primary_away(checks):
+    """One of three is killed and comes back on its append-only file; the map may be asked of any."""
+    service, config, path, end, weir = start(checks, "away", 40000)
+    victim = service.member(random.choice(MEMBERS))
+    feeder, sampler = Feeder(config, path, 4), Sampler(config)
+    time.sleep(1)
+    victim.kill()
+    weir.wait_log("cannot commit", 20)
+    time.sleep(1)
+    begun = time.monotonic()
+    victim.resume()
+    weir.wait_log("Redis answers again", 30)
+    print(f"a primary came back; weir went on after {time.monotonic() - begun:.1f} s")
+    total = feeder.finish() + PARTITIONS
+    feed_closers(config, closers_at(end))
+    finish_and_compare(checks, config, total, ms_of(end), "a primary away", weir)
+    sampler.stopping.set()
+    checks.equal(weir.stop(), 0, "exit code")
+
+
+def every_command(checks):
+    """get, silence, replay and --rebuild do on a cluster what they do on one Redis."""
+    service, config, path, _, weir = start(checks, "commands", 20000)
+    total = Feeder(config, path, 1).finish()
+    cluster = t.connect(config.redis)
+    t.wait_counted(cluster, config, PARTITIONS, total, watch=weir)
+    t.wait_until(20, lambda: cluster.hash(config.key("now:1m")), "a window is published")
+    place = ("--redis", config.redis, "--group", config.group)
+    for what, part in [("windows", "conversion_rate"), ("segments", "country"),
+                       ("partitions", config.topic), ("alerts", config.group)]:
+        code, out, err = t.command("get", what, *place)
+        checks.equal(code, 0, f"exit code of get {what}: {err}")
+        checks.contains(out, part, f"get {what}")
+    code, out, _ = t.command("silence", "add", "country=DE", "--for", "1h", "--comment", "x", *place)
+    checks.equal(code, 0, "exit code of silence add")
+    checks.contains(t.command("silence", "list", *place)[1], out.strip(), "silence list")
+    checks.equal(weir.stop(), 0, "exit code")
+    again = t.Weir(config, "--rebuild").wait_log("partition claimed", times=PARTITIONS)
+    t.wait_counted(cluster, config, PARTITIONS, total, watch=again)
+    checks.equal(again.stop(), 0, "exit code after --rebuild")
+    config.change(kafka={"group": f"{config.group}-replay"})
+    code, _, err = t.command("replay", "--config", config.path, "--redis", config.redis, path)
+    checks.equal(code, 0, f"exit code of replay: {err}")
+    lone = service.member("1").env["REDIS_URL"]
+    code, _, err = t.command("replay", "--config", config.path, "--redis", lone, path)
+    checks.equal(code, 4, "exit code for one node of a cluster")
+    checks.contains(err, "commas between them", "what to write instead")
+    refusals(checks, service)
+
+
+def refusals(checks, service):
+    """Every primary is looked at, not only the first; and what is no cluster is told so."""
+    config = t.Config("none", redis=service.env["REDIS_URL"])
+    node = t.Redis(f"redis://127.0.0.1:{service.member('3').env['REDIS_PORT']}")
+    node.do("CONFIG", "SET", "maxmemory-policy", "allkeys-lru")
+    weir = t.Weir(config)
+    checks.equal(weir.wait_exit(), 4, "exit code where one primary may evict")
+    checks.contains(weir.log(), service.member("3").env["REDIS_PORT"], "which of them may")
+    place = os.environ["REDIS_URL"].removeprefix("redis://").split("/")[0]
+    weir = t.Weir(config.change(redis={"url": f"redis://{place},{place}"}))
+    checks.equal(weir.wait_exit(), 3, "exit code where there is no cluster")
+    checks.contains(weir.log(), "write one host where there is none", "what weir says then")
+
+
+def main():
+    t.need_services("kcat")
+    checks = t.Checks("cluster")
+    checks.run(slots_move, primary_away, every_command)
+    checks.finish()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,131 @@
+#!/usr/bin/env python3
+"""A primary with a replica under Sentinel: the primary is killed, frozen or told to hand over, the
+replica takes its place, and what is counted stays what one undisturbed run counts."""
+
+import os
+import signal
+import time
+
+import weirtest as t
+from weirstream import (
+    PARTITIONS,
+    Feeder,
+    Sampler,
+    closers_at,
+    feed_closers,
+    finish_and_compare,
+    ms_of,
+    stream_config,
+    traffic,
+)
+
+LONG = bool(os.environ.get("WEIR_LONG"))
+NAME = "shop"
+
+
+class Watched:
+    """The two servers and their Sentinel."""
+
+    def __init__(self):
+        self.service = t.Service("redis", form="sentinel")
+        self.url = self.service.env["REDIS_URL"]
+        self.servers = {}
+        for name in ("primary", "replica"):
+            server = self.service.member(name)
+            self.servers[server.env["REDIS_PORT"]] = server
+        port = self.service.member("sentinel").env["REDIS_PORT"]
+        self.sentinel = t.Redis(f"redis://127.0.0.1:{port}")
+
+    def port(self):
+        """Of the primary, as the Sentinel says."""
+        return self.sentinel.do("SENTINEL", "get-master-addr-by-name", NAME)[1].decode()
+
+    def wait_other(self, before):
+        t.wait_until(30, lambda: self.port() != before, "the Sentinel promotes the replica")
+        return self.port()
+
+    def wait_pair(self):
+        """The one that was away follows the other, so that the next fault has somewhere to go."""
+        port = self.port()
+        redis = t.Redis(f"redis://127.0.0.1:{port}")
+        t.wait_until(40, lambda: b"state=online" in redis.do("INFO", "replication"),
+                     "the old primary follows the new one")
+
+
+def kill(watched, port):
+    """Dead: gone until the test brings it back."""
+    watched.servers[port].kill()
+    return watched.servers[port].resume
+
+
+def freeze(watched, port):
+    """It takes connections and answers nothing; thawed it believes for a moment that it is still
+    the primary."""
+    watched.servers[port].signal(signal.SIGSTOP)
+    return lambda: watched.servers[port].signal(signal.SIGCONT)
+
+
+def hand_over(watched, port):
+    watched.sentinel.do("SENTINEL", "FAILOVER", NAME)
+    return lambda: None
+
+
+def run(checks, faults, label, events, seconds):
+    watched = Watched()
+    config = stream_config(label, redis=watched.url, http={"listen": "127.0.0.1:0"})
+    path, end = traffic(checks, config, events)
+    weir = t.Weir(config).wait_log("partition claimed", times=PARTITIONS)
+    feeder, sampler = Feeder(config, path, seconds), Sampler(config)
+    time.sleep(2)
+    for fault in faults:
+        port = watched.port()
+        before = sum(t.offsets(t.connect(watched.url), config, PARTITIONS))
+        begun = time.monotonic()
+        mend = fault(watched, port)
+        watched.wait_other(port)
+        promoted = time.monotonic() - begun
+        t.wait_until(30, lambda low=before: sum(t.offsets(t.connect(watched.url), config,
+                                                          PARTITIONS)) > low,
+                     f"weir counts on after {fault.__name__}: {weir.tail()}")
+        print(f"{fault.__name__}: promoted after {promoted:.1f} s, weir counts on after "
+              f"{time.monotonic() - begun:.1f} s")
+        mend()
+        watched.wait_pair()
+    total = feeder.finish() + PARTITIONS
+    feed_closers(config, closers_at(end))
+    finish_and_compare(checks, config, total, ms_of(end), label, weir)
+    looks = sampler.finish(checks, label)
+    print(f"{total} records, {weir.metric('weir_redis_errors_total')} commits tried again, "
+          f"{weir.metric('weir_rollbacks_total')} rollbacks, {looks} looks at what is published")
+    checks.equal(weir.stop(), 0, "exit code")
+    return watched, config
+
+
+def primary_killed(checks):
+    watched, config = run(checks, [kill], "killed", 100000, 8)
+    sentinel = watched.url.split("://")[1].split("/")[0]
+    for url, code, part in [(f"redis+sentinel://{sentinel}/other", 3, "knows no primary called"),
+                            (f"redis://{sentinel}", 4, "is a Sentinel"),
+                            ("redis+sentinel://127.0.0.1:1/shop", 3, "127.0.0.1:1")]:
+        weir = t.Weir(config.change(redis={"url": url}))
+        checks.equal(weir.wait_exit(), code, f"exit code for {url}")
+        checks.contains(weir.log(), part, f"what weir says to {url}")
+    one_away = f"redis+sentinel://127.0.0.1:1,{sentinel}/shop"
+    code, out, err = t.command("get", "partitions", "--redis", one_away, "--group", config.group)
+    checks.equal(code, 0, f"exit code with one Sentinel of two away: {err}")
+    checks.contains(out, config.topic, "get partitions")
+
+
+def many_faults(checks):
+    run(checks, [hand_over, freeze, kill, hand_over], "promoted", 1200000, 60)
+
+
+def main():
+    t.need_services("kcat")
+    checks = t.Checks("sentinel")
+    checks.run(primary_killed, *[many_faults] * LONG)
+    checks.finish()
+
+
+if __name__ == "__main__":
+    main()
