@@ -5,6 +5,7 @@
 #include "weir/log.h"
 
 #define MIB ((size_t)1 << 20)
+#define SCRAM_VERSION 0x020601ff
 
 struct setting {
     const char *name, *value;
@@ -147,6 +148,19 @@ static int put_role(rd_kafka_conf_t *conf, const struct weir_kafka_options *opti
     return code == 0 ? put_prefetch(conf, options->prefetch_bytes, err) : code;
 }
 
+/* Kafka 4 refuses what librdkafka said in a SCRAM handshake before 2.6.1, and calls it a wrong
+ * password. */
+static void warn_of_scram(const struct weir_kafka_property *property) {
+    bool is_mechanism = strcmp(property->name, "sasl.mechanism") == 0 ||
+                        strcmp(property->name, "sasl.mechanisms") == 0;
+    if (is_mechanism && strncmp(property->value, "SCRAM", 5) == 0 &&
+        rd_kafka_version() < SCRAM_VERSION)
+        weir_log(WEIR_LOG_WARN, "kafka",
+                 "SCRAM with brokers of Kafka 4 needs librdkafka 2.6.1 or later; if they refuse "
+                 "the password, use sasl.mechanism PLAIN over TLS, or a newer librdkafka",
+                 WEIR_STR("librdkafka", rd_kafka_version_str()), WEIR_LOG_END);
+}
+
 rd_kafka_conf_t *weir_kafka_conf_new(const struct weir_kafka_options *options,
                                      enum weir_kafka_role role, struct weir_err *err) {
     rd_kafka_conf_t *conf = rd_kafka_conf_new();
@@ -159,6 +173,8 @@ rd_kafka_conf_t *weir_kafka_conf_new(const struct weir_kafka_options *options,
     if (code == 0)
         code = put_role(conf, options, role, err);
     for (size_t i = 0; i < options->properties_len && code == 0; i++) {
+        if (role == WEIR_KAFKA_CONSUMER)
+            warn_of_scram(&options->properties[i]);
         code = refuse_reserved(&options->properties[i], role, err);
         if (code == 0)
             code = put(conf, options->properties[i].name, options->properties[i].value, err);
