@@ -69,6 +69,10 @@ static int ask(struct weir_redis *redis, struct weir_reply **reply, enum weir_re
     return status;
 }
 
+static size_t items_of(const struct weir_reply *reply) {
+    return reply ? reply->items_len : 0;
+}
+
 /* ---- a partition ---- */
 
 /* Which dictionaries, chunks and deltas the stored state has. A state that this weir cannot read
@@ -113,9 +117,9 @@ static int forget_partition(struct weir_redis *redis, const struct weir_config *
     if (status == 0)
         status = ask(redis, &meta, WEIR_REPLY_ARRAY, err, 4,
                      (const char *[]){"HMGET", key, "seq", "state"});
-    for (size_t i = 0; status == 0 && i < buckets->items_len; i++)
+    for (size_t i = 0; status == 0 && i < items_of(buckets); i++)
         status = sweep_named(&broom, err, "%s:b:%s", tag, buckets->items[i]->text);
-    if (status == 0)
+    if (status == 0 && items_of(meta) == 2)
         status = sweep_state(&broom, config, tag, meta, err);
     if (status == 0)
         status = sweep_named(&broom, err, "%s:ticks", tag);
@@ -149,7 +153,7 @@ static int forget_segments(struct weir_redis *redis, const char *group, const ch
     snprintf(key, sizeof key, "weir:{%s}:top:%s:%s", group, window, dimension);
     int status =
         ask(redis, &values, WEIR_REPLY_ARRAY, err, 4, (const char *[]){"ZRANGE", key, "0", "-1"});
-    for (size_t i = 0; status == 0 && i < values->items_len; i++)
+    for (size_t i = 0; status == 0 && i < items_of(values); i++)
         status = sweep_named(&broom, err, "weir:{%s}:now:%s:%s:%s", group, window, dimension,
                              values->items[i]->text);
     if (status == 0)
@@ -188,10 +192,10 @@ static int forget_published(struct weir_redis *redis, const char *group, struct 
     const char *dimensions = "";
     weir_name_key(key, sizeof key, group, "published");
     int status = ask(redis, &fields, WEIR_REPLY_ARRAY, err, 2, (const char *[]){"HGETALL", key});
-    for (size_t i = 0; status == 0 && i + 1 < fields->items_len; i += 2)
+    for (size_t i = 0; status == 0 && i + 1 < items_of(fields); i += 2)
         if (strcmp(fields->items[i]->text, "dimensions") == 0)
             dimensions = fields->items[i + 1]->text;
-    for (size_t i = 0; status == 0 && i + 1 < fields->items_len; i += 2)
+    for (size_t i = 0; status == 0 && i + 1 < items_of(fields); i += 2)
         if (strncmp(fields->items[i]->text, "as_of:", 6) == 0)
             status = forget_window(redis, group, fields->items[i]->text + 6, dimensions, err);
     weir_reply_free(fields);
@@ -207,7 +211,7 @@ int weir_forget_group(struct weir_redis *redis, const struct weir_config *config
     struct broom broom = {redis, 0};
     weir_name_key(key, sizeof key, config->kafka.group, "partitions");
     int status = ask(redis, &members, WEIR_REPLY_ARRAY, err, 2, (const char *[]){"SMEMBERS", key});
-    for (size_t i = 0; status == 0 && i < members->items_len; i++)
+    for (size_t i = 0; status == 0 && i < items_of(members); i++)
         status = forget_partition(redis, config, members->items[i]->text, err);
     weir_reply_free(members);
     if (status == 0)

@@ -142,7 +142,7 @@ int weir_view_discover(struct weir_view *view, struct weir_err *err) {
     int result = weir_view_send(view, err, "HGETALL", key, NULL);
     if (result == 0)
         result = weir_view_next(view, &reply, err);
-    if (result == 0)
+    if (reply)
         learn_published(view, reply);
     weir_reply_free(reply);
     put_escaped(group, sizeof group, view->group);

@@ -206,14 +206,14 @@ static int open_node(struct weir_cluster *c, const struct weir_redis_host *host,
 }
 
 int weir_cluster_connect(struct weir_cluster *c, bool *news, struct weir_err *err) {
-    struct weir_slots_map map;
+    struct weir_slots_map map = {0};
     *news = false;
     if (c->nodes && (!c->stale || c->due_len > 0))
         return 0;
     int code = find_map(c, &map, err);
     if (code != 0)
         return lost(c, code);
-    struct weir_conn **nodes = calloc(map.len, sizeof *nodes);
+    struct weir_conn **nodes = calloc(map.len + 1, sizeof *nodes);
     WEIR_ASSERT(nodes != NULL);
     for (size_t i = 0; i < map.len && code == 0; i++) {
         nodes[i] = take_node(c, map.primaries[i].name);

@@ -234,7 +234,8 @@ int weir_redis_url_parse(struct weir_redis_url *url, const char *text, struct we
     *url = (struct weir_redis_url){0};
     if (strlen(text) > URL_MAX)
         return bad(err, "is longer than 8192 bytes");
-    while (found < count && strncmp(text, schemes[found].scheme, strlen(schemes[found].scheme)))
+    while (found < count &&
+           strncmp(text, schemes[found].scheme, strlen(schemes[found].scheme)) != 0)
         found++;
     if (found == count)
         return bad(err, "has another scheme");
