@@ -121,13 +121,18 @@ def faults(checks):
 
 def primary_away(service, weir):
     """What it lost of its last second is counted again from Kafka."""
-    stalls, answers = (weir.log().count(part) for part in ("cannot commit", "Redis answers again"))
+
+    def stalls():
+        return weir.log().count("cannot commit"), weir.log().count("Redis answers again")
+
+    before = t.wait_until(20, lambda: stalls() if stalls()[0] == stalls()[1] else None,
+                          "no commit is tried again")
     victim = service.member(random.choice(MEMBERS))
     victim.kill()
-    weir.wait_log("cannot commit", 20, stalls + 1)
+    weir.wait_log("cannot commit", 20, before[0] + 1)
     begun = time.monotonic()
     victim.resume()
-    weir.wait_log("Redis answers again", 30, answers + 1)
+    weir.wait_log("Redis answers again", 30, before[1] + 1)
     print(f"a primary was killed; weir went on {time.monotonic() - begun:.1f} s after it was "
           f"started again")
 
