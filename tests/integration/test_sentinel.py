@@ -118,7 +118,7 @@ def primary_killed(checks):
 
 
 def many_faults(checks):
-    run(checks, [hand_over, freeze, kill, hand_over], "promoted", 1200000, 60)
+    run(checks, [hand_over, freeze, kill, hand_over], "promoted", 400000, 40)
 
 
 def main():
