@@ -8,8 +8,12 @@
 #include "io/redis_cluster.h"
 #include "io/redis_conn.h"
 #include "io/redis_sentinel.h"
+#include "weir/clock.h"
 
 #define ARGS_MAX 64 /* of weir_redis_do */
+#define LOOK_US 1000000
+#define LOOK_AWAY_US 10000000
+#define LOOK_TIMEOUT_MS 500
 
 /* One server, one that Sentinels name, or the primaries of a cluster. */
 struct weir_redis {
@@ -17,7 +21,9 @@ struct weir_redis {
     struct weir_conn conn;
     struct weir_cluster *cluster; /* NULL: conn is all there is */
     uint64_t generation;
-    bool demoted; /* the server said that it is a replica: look for the primary again */
+    bool demoted;    /* the server said that it is a replica: look for the primary again */
+    size_t sentinel; /* which one is asked first: the next after one that was wrong */
+    int64_t look_us; /* when it is asked again */
 };
 
 int weir_redis_new(struct weir_redis **redis, const char *url, int timeout_ms,
@@ -79,7 +85,8 @@ static size_t due(const struct weir_redis *redis) {
 static int find_server(struct weir_redis *redis, struct weir_err *err) {
     const struct weir_redis_url *url = &redis->url;
     if (url->master)
-        return weir_sentinel_find(url, redis->conn.timeout_ms, &redis->conn.host, err);
+        return weir_sentinel_find(url, redis->sentinel, redis->conn.timeout_ms, &redis->conn.host,
+                                  err);
     if (url->path || redis->conn.host.host)
         return 0;
     if (!weir_redis_host_join(&redis->conn.host, url->hosts[0].host, url->hosts[0].port))
@@ -87,8 +94,23 @@ static int find_server(struct weir_redis *redis, struct weir_err *err) {
     return 0;
 }
 
+/* Where Sentinels hand the primary over, the old one goes on taking writes for some ten seconds,
+ * and they are lost: better to notice it at once. A Sentinel that is away changes nothing. */
+static bool has_moved(struct weir_redis *redis) {
+    if (!redis->url.master || weir_clock_monotonic_us() < redis->look_us)
+        return false;
+    struct weir_redis_host host = {0};
+    struct weir_err ignored;
+    int code = weir_sentinel_find(&redis->url, redis->sentinel, LOOK_TIMEOUT_MS, &host, &ignored);
+    bool moved = code == 0 && strcmp(host.name, redis->conn.host.name) != 0;
+    redis->look_us = weir_clock_monotonic_us() + (code == 0 ? LOOK_US : LOOK_AWAY_US);
+    weir_redis_host_close(&host);
+    return moved;
+}
+
 static int connect_one(struct weir_redis *redis, struct weir_err *err) {
-    if (redis->demoted && redis->conn.due == 0)
+    if (weir_conn_connected(&redis->conn) && redis->conn.due == 0 &&
+        (redis->demoted || has_moved(redis)))
         weir_conn_disconnect(&redis->conn);
     if (weir_conn_connected(&redis->conn))
         return 0;
@@ -98,6 +120,8 @@ static int connect_one(struct weir_redis *redis, struct weir_err *err) {
         code = weir_conn_open(&redis->conn, true, err);
     if (code == 0 && redis->url.master)
         code = weir_sentinel_confirm(&redis->conn, err);
+    redis->sentinel += code != 0;
+    redis->look_us = weir_clock_monotonic_us() + LOOK_US;
     redis->generation += code == 0;
     return code;
 }

@@ -118,7 +118,7 @@ def primary_killed(checks):
 
 
 def many_faults(checks):
-    run(checks, [hand_over, freeze, kill, hand_over], "promoted", 400000, 40)
+    run(checks, [hand_over, freeze, kill, hand_over], "promoted", 400000, 45)
 
 
 def main():
