@@ -2,6 +2,7 @@
 
 #include "app/worker_state.h"
 #include "weir/clock.h"
+#include "weir/crash.h"
 #include "weir/log.h"
 
 #define BACKOFF_MIN_MS 100
@@ -21,6 +22,7 @@ static int send_all(struct weir_worker *w) {
             weir_store_commit(w->store, &owned->claim, owned->state, &live, &owned->sent, &w->err);
         if (status != 0)
             return status;
+        weir_crash_point("commit_put");
     }
     return 0;
 }
@@ -101,6 +103,7 @@ int weir_commit_all(struct weir_worker *w) {
     int64_t start_us = weir_clock_monotonic_us();
     w->commit_us = start_us + w->config->commit_interval_ms * 1000;
     int status = weir_dead_letter_flush(w);
+    weir_crash_point("commit_begin");
     if (status == 0)
         status = send_all(w);
     if (status == 0)
@@ -113,7 +116,9 @@ int weir_commit_all(struct weir_worker *w) {
     if (status != 0)
         return status;
     go_on(w);
+    weir_crash_point("commit_done");
     show_offsets(w);
+    weir_crash_point("commit_shown");
     uint64_t took_us = (uint64_t)(weir_clock_monotonic_us() - start_us);
     w->figures.commits++;
     w->figures.commit_us_sum += took_us;

@@ -9,6 +9,7 @@
 #include "app/names.h"
 #include "app/scripts.h"
 #include "weir/clock.h"
+#include "weir/crash.h"
 #include "weir/log.h"
 
 #define LOOK_MS 200
@@ -34,6 +35,7 @@ static int keep_lease(struct weir_evaluator *e, struct weir_err *err) {
     if (reply->type == WEIR_REPLY_ERROR)
         status = weir_err_set(err, WEIR_ERR_UNREACHABLE, "Redis answered: %s", reply->text);
     weir_reply_free(reply);
+    weir_crash_point("lease_answered");
     if (ours && !e->leader) {
         weir_log(WEIR_LOG_INFO, "evaluator", "holds the lease", WEIR_LOG_END);
         weir_gather_reset(e);
@@ -41,6 +43,7 @@ static int keep_lease(struct weir_evaluator *e, struct weir_err *err) {
         if (status == 0)
             status = weir_alerting_load(e, err);
         ours = status == 0;
+        weir_crash_point("lease_loaded");
     }
     e->leader = ours;
     e->lease_us = now_us;
@@ -96,8 +99,10 @@ static int step(struct weir_evaluator *e, int64_t watermark_ms, struct weir_err 
     status = weir_publish_windows(e, moved, err);
     if (status == 0)
         weir_alerting_step(e, moved);
+    weir_crash_point("publish_begin");
     if (status == 0)
         status = weir_publish_send(e, err);
+    weir_crash_point("publish_answered");
     if (status != 1) {
         e->leader = false; /* what is here may be stale: load it again with the lease */
         return status;

@@ -11,6 +11,7 @@
 
 #include "app/names.h"
 #include "weir/clock.h"
+#include "weir/crash.h"
 #include "weir/kafka.h"
 #include "weir/log.h"
 #include "weir/notify.h"
@@ -106,6 +107,7 @@ static int hand_over(struct post *post, const struct letter *letter, struct weir
     json_decref(alert);
     if (result == 0)
         snprintf(post->in_flight, sizeof post->in_flight, "%s", letter->entry);
+    weir_crash_point("sink_kafka_sent");
     return result;
 }
 
@@ -217,7 +219,9 @@ static struct letter read_letter(const struct weir_reply *entry) {
 static bool deliver(struct post *post, const struct letter *letter) {
     struct weir_err err;
     const char *id = letter->id ? letter->id : "";
+    weir_crash_point("sink_begin");
     int result = send_letter(post, letter, &err);
+    weir_crash_point("sink_answered");
     if (result == 0) {
         count(post, &post->shown.sent);
     } else if (result == -WEIR_ERR_INPUT) {
@@ -233,7 +237,9 @@ static bool deliver(struct post *post, const struct letter *letter) {
         return false;
     }
     snprintf(post->done, sizeof post->done, "%s", letter->entry);
-    return delete_done(post, &err) == 0;
+    bool deleted = delete_done(post, &err) == 0;
+    weir_crash_point("sink_deleted");
+    return deleted;
 }
 
 /* One look at the queue. False when something failed: wait longer. */

@@ -3,6 +3,7 @@
 
 #include "app/worker_state.h"
 #include "weir/clock.h"
+#include "weir/crash.h"
 #include "weir/log.h"
 #include "weir/memory.h"
 
@@ -186,6 +187,7 @@ static int claim(struct weir_worker *w, struct weir_owned *owned) {
         weir_partition_free(state);
         return status;
     }
+    weir_crash_point("claim_done");
     if (!owned->claim.found)
         weir_partition_start_at(state, found.offset);
     owned->state = state;

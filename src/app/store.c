@@ -7,6 +7,7 @@
 
 #include "app/scripts.h"
 #include "app/words.h"
+#include "weir/crash.h"
 #include "weir/log.h"
 
 #define FIXED_KEYS 3
@@ -87,6 +88,7 @@ static int load_values(struct weir_store *s, const char *tag, struct weir_partit
             status = weir_partition_import(partition, keys[got], reply->text, reply->len, err);
         weir_reply_free(reply);
         got++;
+        weir_crash_point("load_value");
     }
     if (status != 0)
         weir_redis_disconnect(s->redis); /* unread replies would answer the next question */
@@ -164,11 +166,13 @@ int weir_store_claim(struct weir_store *s, const char *topic, int32_t number, ui
     snprintf(print, sizeof print, "%016llx", (unsigned long long)fingerprint);
     struct weir_reply *reply = NULL;
     int status = weir_store_register(s, topic, number, 1, err);
+    weir_crash_point("claim_begin");
     if (status == 0)
         status = weir_redis_script(s->redis, &reply, err, &s->claim, 1, 3,
                                    (const char *[]){meta, claim->token, print}, NULL);
     if (status != 0)
         return status;
+    weir_crash_point("claim_answered");
     if (reply->type != WEIR_REPLY_ARRAY || reply->items_len < 2) {
         status = redis_says(err, reply);
     } else if (strcmp(reply->items[0]->text, "FINGERPRINT") == 0) {
@@ -320,6 +324,7 @@ int weir_store_committed(struct weir_store *s, struct weir_partition *partition,
     int status = weir_redis_read(s->redis, &reply, err);
     if (status != 0)
         return status;
+    weir_crash_point("commit_answered");
     status = verdict(reply, partition, result, err);
     if (reply->type == WEIR_REPLY_ERROR && strncmp(reply->text, "NOSCRIPT", 8) == 0)
         s->script_loaded_in = 0; /* flushed meanwhile: the next try loads it again */

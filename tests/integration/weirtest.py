@@ -197,10 +197,11 @@ def produce_one(name, data, partition, key, brokers=None):
         raise Failure(f"kcat: {run.stderr.decode()[-500:]}")
 
 
-def consume(name, brokers=None):
+def consume(name, brokers=None, isolation="read_uncommitted"):
     """[(partition, offset, headers, key, value)] of a whole topic."""
     command = ["kcat", "-C", "-e", "-q", "-b", brokers or os.environ["KAFKA_BROKERS"], "-t", name]
     command += ["-o", "beginning", "-f", "%p %o %S %K %h\n%k%s\n"]
+    command += ["-X", f"isolation.level={isolation}"]
     run = subprocess.run(command, capture_output=True, check=False, timeout=60)
     if run.returncode != 0:
         raise Failure(f"kcat: {run.stderr.decode()[-500:]}")
@@ -330,12 +331,13 @@ class Config:
 class Weir:
     """`weir run`, its log in a file."""
 
-    def __init__(self, config, *args):
+    def __init__(self, config, *args, program=None, env=None):
         self.config = config
         self.log_path = os.path.join(config.dir, f"log-{random.randrange(1 << 32):x}")
         with open(self.log_path, "wb") as log:
             self.process = subprocess.Popen(
-                [os.environ["WEIR"], "run", "--config", config.path, *args],
+                [program or os.environ["WEIR"], "run", "--config", config.path, *args],
+                env={**os.environ, **(env or {})},
                 stdout=log,
                 stderr=log,
                 stdin=subprocess.DEVNULL,

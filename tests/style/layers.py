@@ -9,7 +9,8 @@ LAYERS = ("base", "core", "io", "app")
 
 # The layer of each public header. A new header is entered here with its layer.
 HEADERS = {
-    "base": ("err", "log", "clock", "buf", "number", "memory", "table", "stats"),
+    "base": ("err", "log", "clock", "buf", "number", "memory", "table", "stats",
+             "crash"),
     "core": ("event", "decode", "metric", "plan", "bucket", "partition", "rule", "traffic",
              "rollup", "overlap", "session", "window", "baseline", "detect", "explain"),
     "io": ("kafka", "copy", "redis", "http", "notify", "file"),

@@ -1,0 +1,339 @@
+"""Faults: a log that is read once in peace, and any number of times under a fault; what is in Redis
+afterwards must mean the same, and every change of an alert must have been told."""
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime, timezone
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "integration"))
+
+import weirtest as t  # noqa: E402 its folder is known only now
+
+PARTITIONS = 4
+LONG = bool(os.environ.get("WEIR_LONG"))
+BUILD = os.environ.get("WEIR_BUILD") or os.path.join(t.TESTS, "..", "build", "release")
+# as many records at a time as kcat put into a batch: a log is then read in seconds, not at once
+SMALL_BATCHES = 20
+SLOWLY = {"fetch.message.max.bytes": 1, "message.max.bytes": 1000, "fetch.max.bytes": 1000,
+          "fetch.wait.max.ms": 10, **t.FAST_GROUP}
+# a dead process's successor takes its place in the group at once
+STATIC = {**SLOWLY, "group.instance.id": "one"}
+
+
+# So lately that no partition passes for idle at its claim (its watermark would move by the clock),
+# and so long ago that no event lies ahead of the clock.
+START = time.time() - 20 * 3600
+NO_TICKS = {"idle_timeout": "1d", "allowed_lateness": "400d"}
+
+
+def tool(name):
+    return os.path.join(BUILD, name)
+
+
+def need_tools(*services):
+    t.need_services(*services)
+    missing = [name for name in ("redis_proxy", "state_dump") if not os.path.exists(tool(name))]
+    if missing:
+        print(f"skipped: {BUILD} has no {', '.join(missing)}: build it first")
+        sys.exit(77)
+
+
+def crashing_weir():
+    """A weir that is built with crash points, or None."""
+    for preset in ("asan", "debug"):
+        path = os.path.join(t.TESTS, "..", "build", preset, "weir")
+        if os.path.exists(path):
+            return os.path.realpath(path)
+    return None
+
+
+# ---- a log ----
+
+
+def generated(events, after=0.0, *more):
+    """Keyed records of a shop, from so many hours after START on: 40,000 are half an hour."""
+    path = os.path.join(t.folder(), "events.jsonl")
+    start = datetime.fromtimestamp(START + after * 3600, timezone.utc)
+    code, _, err = t.command("generate", "--events", events, "--seed", int(after * 100) + 1,
+                             "--start", start.strftime("%Y-%m-%dT%H:%M:%SZ"),
+                             "--sessions-per-second", 12, "--truth", "none", *more, "--to", path)
+    if code != 0:
+        raise t.Failure(f"weir generate exits with {code}: {err[-300:]}")
+    with open(path, "rb") as lines:
+        return [(json.loads(line)["session"], line.rstrip(b"\n")) for line in lines]
+
+
+def feed(topic, keyed, brokers=None):
+    """By key, in small batches."""
+    lines = b"".join(key.encode() + b"\t" + line + b"\n" for key, line in keyed)
+    run = subprocess.run(
+        ["kcat", "-P", "-q", "-b", brokers or os.environ["KAFKA_BROKERS"], "-t", topic, "-K", "\t",
+         "-X", "enable.idempotence=true", "-X", "linger.ms=5", "-z", "lz4",
+         "-X", f"batch.num.messages={SMALL_BATCHES}"], input=lines, capture_output=True, check=False)
+    if run.returncode != 0:
+        raise t.Failure(f"kcat: {run.stderr.decode()[-500:]}")
+
+
+class Log:
+    """A topic, the number of its records, and what one undisturbed run over it leaves in Redis."""
+
+    def __init__(self, events=40000, brokers=None):
+        self.brokers = brokers
+        self.topic = t.topic("fault", PARTITIONS, brokers)
+        self.total, self.hours = 0, 0.0
+        self.wanted = None
+        self.more(events)
+
+    def more(self, events):
+        """What comes later; never after an undisturbed run."""
+        assert not self.wanted
+        feed(self.topic, generated(events, self.hours), self.brokers)
+        self.total += events
+        self.hours += 0.6 * events / 40000 + 0.1
+
+    def config(self, label, rdkafka=None, sinks=(), **parts):
+        """A group of its own; alerts go to Redis and the sinks."""
+        config = t.Config(
+            self.topic, f"{label}-{t.SUFFIX}-{random.randrange(1 << 20):x}", self.brokers,
+            time=NO_TICKS, windows=["1m", "1h", "24h"], commit={"interval": "20ms"},
+            events={"dimensions": {"country": "country", "device": "device"}},
+            sessions={"gap": "10m"}, http={"listen": "127.0.0.1:0"},
+            alerts={"rules_files": ["rules.yaml"], "suspect_lag": "90d"}, sinks=list(sinks),
+            kafka={"rdkafka": rdkafka or STATIC}, **parts)
+        config.rules(*RULES)
+        return config
+
+    def undisturbed(self):
+        """(dump, what is published) of one run in peace, made once."""
+        if not self.wanted:
+            calm = self.config("calm", rdkafka=t.FAST_GROUP)
+            weir = t.Weir(calm)
+            self.wait_counted(calm, weir)
+            settle(calm)
+            if weir.stop() != 0:
+                raise t.Failure(f"the undisturbed run fails: {weir.tail()}")
+            self.wanted = dump(calm), published(calm)
+        return self.wanted
+
+    def wait_counted(self, config, weir, seconds=60):
+        t.wait_counted(t.Redis(config.redis), config, PARTITIONS, self.total, seconds, weir)
+
+
+# They fire and resolve all the time, so that a fault always finds some on their way.
+RULES = [
+    {"alert": "Many", "metric": "sessions", "window": "1m", "above": 440, "by": ["device"]},
+    {"alert": "Few", "metric": "sessions", "window": "1m", "below": 100, "by": ["country"]},
+]
+
+
+# ---- what is in Redis ----
+
+
+def dump(config):
+    """The lines of state_dump, without the group's name."""
+    run = subprocess.run([tool("state_dump"), config.path], capture_output=True, text=True,
+                         check=False)
+    if run.returncode != 0:
+        raise t.Failure(f"state_dump: {run.stderr[-800:]}")
+    return sorted(set(run.stdout.splitlines()))
+
+
+def published(config):
+    """Every window and segment that readers see now, without when that was computed."""
+    redis = t.Redis(config.redis)
+    found = {}
+    for key in redis.keys(config.key("now:*").replace("[", "\\[")):
+        name = key.decode().split("}:", 1)[1]
+        found[name] = {field: value for field, value in redis.hash(key.decode()).items()
+                       if field != "computed_at"}
+    return found
+
+
+def settle(config, seconds=30):
+    """Waits until the windows are as far as the counters."""
+    redis = t.Redis(config.redis)
+
+    def there():
+        marks = [redis.do("HGET", config.tag(p, "meta"), "watermark") for p in range(PARTITIONS)]
+        as_of = redis.hash(config.key("now:1m")).get("as_of")
+        return None not in marks and as_of and int(as_of) >= min(map(int, marks)) // 10000 * 10000
+
+    t.wait_until(seconds, there, "the windows are as far as the counters")
+
+
+def same_dump(checks, log, config, what):
+    want, want_published = log.undisturbed()
+    got, got_published = dump(config), published(config)
+    checks.that(len(want) > 1000, f"{what}: the undisturbed dump has {len(want)} lines")
+    wrong = sorted(set(got) ^ set(want))
+    shown = [("+ " if line in got else "- ") + line for line in wrong[:6]]
+    checks.that(not wrong, f"{what}: {len(wrong)} lines of the dump differ: {shown}")
+    wrong = [name for name in sorted(set(got_published) | set(want_published))
+             if got_published.get(name) != want_published.get(name)]
+    checks.equal(wrong, [], f"{what}: published windows that differ")
+
+
+# ---- alerts ----
+
+
+class Sinks:
+    """A webhook and a topic for the alerts of one run."""
+
+    def __init__(self, brokers=None):
+        self.brokers = brokers
+        self.topic = t.topic("alerts", 1, brokers)
+        self.dir = t.folder()
+        self.record = os.path.join(self.dir, "record")
+        self.hook = subprocess.Popen(
+            [sys.executable, os.path.join(t.TESTS, "integration", "webhook_server.py"),
+             self.record], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        t.at_end(self.end)
+        self.url = f"http://127.0.0.1:{self.hook.stdout.readline().split()[1]}/hook"
+
+    def end(self):
+        self.hook.stdin.close()
+        self.hook.stdout.close()
+        self.hook.wait()
+
+    def config(self):
+        return [{"type": "webhook", "name": "hook", "url": self.url},
+                {"type": "kafka", "name": "topic", "topic": self.topic}]
+
+    def hooked(self):
+        """{idempotency key: the different bodies under it}."""
+        found = {}
+        if os.path.exists(self.record):
+            with open(self.record, encoding="utf-8") as lines:
+                for line in lines:
+                    seen = json.loads(line)
+                    found.setdefault(seen["headers"].get("idempotency-key"), set()).add(seen["body"])
+        return found
+
+    def in_topic(self):
+        """The ids in the topic, in their order."""
+        return [headers.get("idempotency-key")
+                for _, _, headers, _, _ in t.consume(self.topic, self.brokers, "read_committed")]
+
+    def wait_empty(self, config, seconds=30):
+        redis = t.Redis(config.redis)
+        t.wait_until(seconds, lambda: not redis.do("XLEN", config.key("outbox:hook"))
+                     and not redis.do("XLEN", config.key("outbox:topic")), "the sinks are served")
+
+    def check(self, checks, config, what, lost=False):
+        """Every change once in the stream, once in the topic, at least once at the webhook. With
+        `lost`, Redis lost writes: what was told before may not be in its stream any more."""
+        stream = t.Redis(config.redis).stream(config.key("alerts"))
+        told = [json.loads(fields["alert"]) for _, fields in stream]
+        ids = [alert["id"] for alert in told]
+        checks.equal(len(ids), len(set(ids)), f"{what}: ids in the stream, each once")
+        want = {alert["id"] for alert in told if alert["status"] in ("firing", "resolved")}
+        checks.that(len(want) > 2, f"{what}: alerts were told: {len(want)}")
+        topic = self.in_topic()
+        twice = sorted(name for name in set(topic) if topic.count(name) > 1)
+        checks.equal(twice, [], f"{what}: ids more than once in the topic")
+        hooked = self.hooked()
+        for name, found in (("topic", set(topic)), ("webhook", set(hooked))):
+            checks.equal(sorted(want - found), [], f"{what}: alerts missing at the {name}")
+            if not lost:
+                checks.equal(sorted(found - want), [], f"{what}: alerts only at the {name}")
+        changed = [name for name, bodies in hooked.items() if len(bodies) > 1]
+        if not lost:
+            checks.equal(changed, [], f"{what}: keys with two bodies at the webhook")
+        return len(want)
+
+
+# ---- the proxy ----
+
+
+class Proxy:
+    """redis_proxy before a Redis; see there for its orders."""
+
+    def __init__(self, port):
+        self.process = subprocess.Popen([tool("redis_proxy"), str(port)], stdin=subprocess.PIPE,
+                                        stdout=subprocess.PIPE, text=True, bufsize=1)
+        t.at_end(self.end)
+        self.url = f"redis://127.0.0.1:{self.process.stdout.readline().split()[1]}/0"
+
+    def end(self):
+        self.process.stdin.close()
+        self.process.stdout.close()
+        self.process.wait()
+
+    def order(self, *words):
+        self.process.stdin.write(" ".join(map(str, words)) + "\n")
+        return self.process.stdout.readline().strip()
+
+    def count(self):
+        return int(self.order("count"))
+
+
+# pieces by which the proxy knows a command
+COMMIT = ":ticks"
+CLAIM = "fingerprint"  # only where the script is sent whole; see CLAIMED
+PUBLISH = ":published"
+LEASE = ":lease"
+
+
+# ---- figures ----
+
+
+class Figures:
+    """What a test prints of its fault."""
+
+    def __init__(self, name):
+        self.name = name
+        self.injected = self.fenced = self.rolled_back = 0
+        self.recovered = []
+
+    def take(self, weir):
+        """The log of a process says what it met."""
+        text = weir.log()
+        self.fenced += text.count("fenced: somebody else")
+        self.rolled_back += text.count("Redis lost writes")
+        return self
+
+    def show(self, **more):
+        words = [f"injected {self.injected}", f"fenced {self.fenced}",
+                 f"ROLLEDBACK {self.rolled_back}"]
+        words += [f"{name.replace('_', ' ')} {value}" for name, value in more.items()]
+        if self.recovered:
+            words.append(f"recovered in {sum(self.recovered) / len(self.recovered):.2f} s, "
+                         f"at most {max(self.recovered):.2f} s")
+        print(f"figures: {self.name}: {', '.join(words)}", flush=True)
+
+
+def beside(checks, lanes, works):
+    """Runs (name, function) several at a time; a Failure ends that one only."""
+    with ThreadPoolExecutor(lanes) as pool:
+        for name, work in [(name, pool.submit(work)) for name, work in works]:
+            try:
+                work.result()
+            except t.Failure as failure:
+                checks.that(False, f"{name}: {failure}")
+
+
+def wait_progress(config, weir, seconds=30):
+    """Waits for one more commit; returns how long that took."""
+    redis, begun = t.Redis(config.redis), time.monotonic()
+    before = t.offsets(redis, config, PARTITIONS)
+
+    def moved():
+        if not weir.alive():
+            raise t.Failure(f"weir ended with {weir.process.returncode}: {weir.tail()}")
+        return t.offsets(redis, config, PARTITIONS) != before
+
+    t.wait_until(seconds, moved, f"a commit: {weir.tail()}")
+    return time.monotonic() - begun
+
+
+def died(weir, seconds=20):
+    """It was killed by -9, not by anything else."""
+    code = weir.wait_exit(seconds)
+    if code != -signal.SIGKILL:
+        raise t.Failure(f"weir ended with {code}, not by SIGKILL: {weir.tail()}")
