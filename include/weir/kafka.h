@@ -139,6 +139,24 @@ int weir_producer_send(struct weir_producer *producer, const char *topic, int32_
 /* Records whose delivery failed for good since the start. */
 uint64_t weir_producer_failed(const struct weir_producer *producer);
 
+/* A producer of transactions: for readers with isolation.level=read_committed what it sends between
+ * begin and commit is there as a whole or not at all. Whoever had the same id before can write no
+ * more, and what was left open is given up. After a failed commit it is not known whether it took
+ * place: free the producer, make it anew, and look at the topic. */
+int weir_producer_new_fenced(struct weir_producer **producer,
+                             const struct weir_kafka_options *options, const char *id,
+                             int timeout_ms, struct weir_err *err);
+int weir_producer_begin(struct weir_producer *producer, struct weir_err *err);
+int weir_producer_commit(struct weir_producer *producer, int timeout_ms, struct weir_err *err);
+
+/* Calls `each` with the header's value of every record that has it, in the last `max` offsets of
+ * each partition of the topic. A topic that does not exist has none. The topic should have no other
+ * writers of transactions: one that they leave open hides what follows it. */
+int weir_kafka_tail(const struct weir_kafka_options *options, const char *topic, const char *header,
+                    int64_t max, int timeout_ms,
+                    void (*each)(void *context, const char *value, size_t len), void *context,
+                    struct weir_err *err);
+
 /* Makes a topic; an existing one is success. */
 int weir_kafka_create_topic(const struct weir_kafka_options *options, const char *topic,
                             int partitions, int replication, struct weir_err *err);

@@ -1,6 +1,5 @@
 #include "app/outbox.h"
 
-#include <jansson.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
@@ -10,9 +9,9 @@
 #include <time.h>
 
 #include "app/names.h"
+#include "app/outbox_kafka.h"
 #include "weir/clock.h"
 #include "weir/crash.h"
-#include "weir/kafka.h"
 #include "weir/log.h"
 #include "weir/notify.h"
 #include "weir/redis.h"
@@ -21,7 +20,6 @@
 #define BACKOFF_MIN_MS 500
 #define BACKOFF_MAX_MS 60000
 #define REDIS_TIMEOUT_MS 5000
-#define KAFKA_TIMEOUT_MS 10000 /* a Kafka sink has none of its own */
 #define ENTRIES_AT_ONCE "16"
 #define ENTRY_ID_MAX 64
 
@@ -33,9 +31,7 @@ struct post {
     char key[WEIR_NAME_KEY_MAX];
     struct weir_redis *redis;
     struct weir_notify *notify;     /* webhook and Alertmanager */
-    struct weir_producer *producer; /* kafka */
-    char in_flight[ENTRY_ID_MAX];   /* Kafka has it but has not answered; else empty */
-    uint64_t lost;                  /* the producer's failures when that was handed over */
+    struct weir_topic_sink *topic;  /* kafka */
     char done[ENTRY_ID_MAX];        /* answered for, still to be deleted; else empty */
     int64_t backoff_ms;             /* 0 while all is well */
     struct weir_sink_figures shown; /* under the outbox's lock */
@@ -96,48 +92,13 @@ static void count(struct post *post, uint64_t *figure) {
 
 /* ---- to the sink: 0 when it took it, -WEIR_ERR_INPUT when it never will, else try again ---- */
 
-static int hand_over(struct post *post, const struct letter *letter, struct weir_err *err) {
-    json_t *alert = json_loadb(letter->alert, letter->alert_len, 0, NULL);
-    const char *fingerprint = json_string_value(json_object_get(alert, "fingerprint"));
-    const struct weir_header headers[] = {{"idempotency-key", letter->id}, {NULL, NULL}};
-    post->lost = weir_producer_failed(post->producer);
-    int result = weir_producer_send(post->producer, post->sink->url, -1, fingerprint,
-                                    fingerprint ? strlen(fingerprint) : 0, letter->alert,
-                                    letter->alert_len, 0, headers, err);
-    json_decref(alert);
-    if (result == 0)
-        snprintf(post->in_flight, sizeof post->in_flight, "%s", letter->entry);
-    weir_crash_point("sink_kafka_sent");
-    return result;
-}
-
-/* What Kafka was handed before is waited for, not sent a second time. */
-static int send_kafka(struct post *post, const struct letter *letter, struct weir_err *err) {
-    int result = 0;
-    if (strcmp(post->in_flight, letter->entry) != 0)
-        result = hand_over(post, letter, err);
-    if (result != 0)
-        return result;
-    if (weir_producer_flush(post->producer, KAFKA_TIMEOUT_MS) > 0)
-        return weir_err_set(err, WEIR_ERR_UNREACHABLE,
-                            "sink %s: Kafka does not confirm the alert; check that the brokers run",
-                            post->sink->name);
-    post->in_flight[0] = 0;
-    if (weir_producer_failed(post->producer) != post->lost)
-        return weir_err_set(err, WEIR_ERR_UNREACHABLE,
-                            "sink %s: Kafka did not take the alert; check that the topic %s exists "
-                            "and may be written",
-                            post->sink->name, post->sink->url);
-    return 0;
-}
-
 static int send_letter(struct post *post, const struct letter *letter, struct weir_err *err) {
     if (!letter->id || !letter->alert)
         return weir_err_set(err, WEIR_ERR_INPUT,
                             "sink %s: the entry %s of %s has no id or no alert", post->sink->name,
                             letter->entry, post->key);
-    if (post->producer) /* whatever it is, it can be mended: a topic can be made */
-        return send_kafka(post, letter, err) == 0 ? 0 : -WEIR_ERR_UNREACHABLE;
+    if (post->topic)
+        return weir_topic_sink_send(post->topic, letter->id, letter->alert, letter->alert_len, err);
     return weir_notify_send(post->notify, post->sink, letter->id, letter->alert,
                             post->outbox->group, NULL, err);
 }
@@ -272,6 +233,8 @@ static void *work(void *context) {
     while (!is_stopping(post->outbox)) {
         bool idle = true;
         if (!post->outbox->leader(post->outbox->context)) {
+            if (post->topic)
+                weir_topic_sink_yield(post->topic);
             wait_ms(post->outbox, LOOK_MS);
         } else if (!empty_queue(post, &idle)) {
             back_off(post);
@@ -296,12 +259,14 @@ static int open_post(struct post *post, struct weir_outbox *outbox,
     int result = weir_redis_new(&post->redis, config->redis_url, REDIS_TIMEOUT_MS, err);
     if (result != 0)
         return result;
-    return sink->type == WEIR_SINK_KAFKA ? weir_producer_new(&post->producer, &config->kafka, err)
-                                         : weir_notify_new(&post->notify, err);
+    if (sink->type != WEIR_SINK_KAFKA)
+        return weir_notify_new(&post->notify, err);
+    post->topic = weir_topic_sink_new(&config->kafka, sink);
+    return 0;
 }
 
 static void close_post(struct post *post) {
-    weir_producer_free(post->producer);
+    weir_topic_sink_free(post->topic);
     weir_notify_free(post->notify);
     weir_redis_free(post->redis);
 }

@@ -1,8 +1,9 @@
 /*
  * outbox: alerts on their way to the sinks. The queue lives in Redis, one stream a sink
  * (weir:{<group>}:outbox:<sink>), filled by the evaluator's step; one thread a sink empties it, so
- * a slow or dead sink delays neither counting nor the other sinks. At least once, in order, with
- * backoff; an entry is deleted when the sink took it or said that it never will.
+ * a slow or dead sink delays neither counting nor the other sinks. At least once (a Kafka topic:
+ * once), in order, with backoff; an entry is deleted when the sink took it or said that it never
+ * will.
  */
 #ifndef WEIR_APP_OUTBOX_H
 #define WEIR_APP_OUTBOX_H

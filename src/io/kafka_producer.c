@@ -44,11 +44,17 @@ static void on_error(rd_kafka_t *rk, int code, const char *reason, void *opaque)
     on_failure(opaque, "", reason);
 }
 
-int weir_producer_new(struct weir_producer **producer, const struct weir_kafka_options *options,
-                      struct weir_err *err) {
+/* `id` of its transactions; NULL: it has none. */
+static int producer_new(struct weir_producer **producer, const struct weir_kafka_options *options,
+                        const char *id, struct weir_err *err) {
+    char words[256];
     rd_kafka_conf_t *conf = weir_kafka_conf_new(options, WEIR_KAFKA_PRODUCER, err);
     if (!conf)
         return -err->code;
+    if (id && rd_kafka_conf_set(conf, "transactional.id", id, words, sizeof words) != 0) {
+        rd_kafka_conf_destroy(conf);
+        return weir_err_set(err, WEIR_ERR_INPUT, "the Kafka property transactional.id: %s", words);
+    }
     struct weir_producer *self = calloc(1, sizeof *self);
     WEIR_ASSERT(self != NULL);
     rd_kafka_conf_set_opaque(conf, self);
@@ -61,6 +67,11 @@ int weir_producer_new(struct weir_producer **producer, const struct weir_kafka_o
     }
     *producer = self;
     return 0;
+}
+
+int weir_producer_new(struct weir_producer **producer, const struct weir_kafka_options *options,
+                      struct weir_err *err) {
+    return producer_new(producer, options, NULL, err);
 }
 
 int weir_producer_flush(struct weir_producer *producer, int timeout_ms) {
@@ -172,4 +183,44 @@ int weir_producer_send(struct weir_producer *producer, const char *topic, int32_
 
 uint64_t weir_producer_failed(const struct weir_producer *producer) {
     return atomic_load(&producer->failed);
+}
+
+/* ---- transactions ---- */
+
+static int transaction_says(rd_kafka_error_t *error, const char *what, struct weir_err *err) {
+    if (!error)
+        return 0;
+    weir_err_set(err, WEIR_ERR_UNREACHABLE,
+                 "cannot %s: %s; check that the brokers run and let this user write to the topic "
+                 "and use the transactional id",
+                 what, rd_kafka_error_string(error));
+    rd_kafka_error_destroy(error);
+    return -err->code;
+}
+
+int weir_producer_new_fenced(struct weir_producer **producer,
+                             const struct weir_kafka_options *options, const char *id,
+                             int timeout_ms, struct weir_err *err) {
+    struct weir_producer *self = NULL;
+    *producer = NULL;
+    int status = producer_new(&self, options, id, err);
+    if (status != 0)
+        return status;
+    status = transaction_says(rd_kafka_init_transactions(self->rk, timeout_ms),
+                              "begin to write transactions to Kafka", err);
+    if (status != 0)
+        weir_producer_free(self);
+    else
+        *producer = self;
+    return status;
+}
+
+int weir_producer_begin(struct weir_producer *producer, struct weir_err *err) {
+    return transaction_says(rd_kafka_begin_transaction(producer->rk),
+                            "begin a transaction in Kafka", err);
+}
+
+int weir_producer_commit(struct weir_producer *producer, int timeout_ms, struct weir_err *err) {
+    return transaction_says(rd_kafka_commit_transaction(producer->rk, timeout_ms),
+                            "commit a transaction in Kafka", err);
 }

@@ -31,7 +31,8 @@ POINTS = {
     "sink_begin": 2,
     "sink_answered": 2,
     "sink_deleted": 2,
-    "sink_kafka_sent": 2,
+    "sink_kafka_put": 2,
+    "sink_kafka_committed": 2,
 }
 
 

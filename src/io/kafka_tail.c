@@ -1,0 +1,114 @@
+#include <string.h>
+
+#include "io/kafka_internal.h"
+#include "weir/clock.h"
+
+/* How a topic ends: a consumer of no group reads the last records of each partition, once. */
+
+static rd_kafka_t *reader_new(const struct weir_kafka_options *options, struct weir_err *err) {
+    static const char *const settings[][2] = {
+        {"enable.partition.eof", "true"},      /* says where the end is */
+        {"auto.offset.reset", "earliest"},     /* retention may pass meanwhile */
+        {"isolation.level", "read_committed"}, /* what was given up is not there */
+    };
+    char words[256];
+    rd_kafka_conf_t *conf = weir_kafka_conf_new(options, WEIR_KAFKA_CONSUMER, err);
+    if (!conf)
+        return NULL;
+    for (size_t i = 0; i < sizeof settings / sizeof *settings; i++)
+        if (rd_kafka_conf_set(conf, settings[i][0], settings[i][1], words, sizeof words) != 0) {
+            weir_err_set(err, WEIR_ERR_INPUT, "the Kafka property %s: %s", settings[i][0], words);
+            rd_kafka_conf_destroy(conf);
+            return NULL;
+        }
+    return weir_kafka_handle_new(conf, WEIR_KAFKA_CONSUMER, err);
+}
+
+/* The partitions with records, each at most `max` before its end. NULL when Kafka does not answer.
+ * A topic that is not there has none. */
+static rd_kafka_topic_partition_list_t *find_tails(rd_kafka_t *rk, const char *topic, int64_t max,
+                                                   struct weir_err *err) {
+    const struct rd_kafka_metadata *metadata = NULL;
+    rd_kafka_topic_t *handle = rd_kafka_topic_new(rk, topic, NULL);
+    rd_kafka_resp_err_t code =
+        handle ? rd_kafka_metadata(rk, 0, handle, &metadata, WEIR_QUERY_TIMEOUT_MS)
+               : rd_kafka_last_error();
+    if (handle)
+        rd_kafka_topic_destroy(handle);
+    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(4);
+    int partitions = code == 0 && metadata->topic_cnt == 1 ? metadata->topics[0].partition_cnt : 0;
+    for (int p = 0; p < partitions && code == 0; p++) {
+        int64_t low = 0, high = 0;
+        code = rd_kafka_query_watermark_offsets(rk, topic, p, &low, &high, WEIR_QUERY_TIMEOUT_MS);
+        if (code == 0 && high > low)
+            rd_kafka_topic_partition_list_add(list, topic, p)->offset =
+                high - low > max ? high - max : low;
+    }
+    if (metadata)
+        rd_kafka_metadata_destroy(metadata);
+    if (code == 0)
+        return list;
+    rd_kafka_topic_partition_list_destroy(list);
+    weir_err_set(err, WEIR_ERR_UNREACHABLE,
+                 "cannot learn how topic %s ends: %s; check kafka.brokers and that they run", topic,
+                 rd_kafka_err2str(code));
+    return NULL;
+}
+
+static void give_header(const rd_kafka_message_t *message, const char *header,
+                        void (*each)(void *context, const char *value, size_t len), void *context) {
+    rd_kafka_headers_t *headers = NULL;
+    const void *value = NULL;
+    size_t len = 0;
+    if (rd_kafka_message_headers(message, &headers) == 0 &&
+        rd_kafka_header_get_last(headers, header, &value, &len) == 0 && value)
+        each(context, value, len);
+}
+
+static int read_tails(rd_kafka_t *rk, int partitions, const char *header, int64_t until_us,
+                      void (*each)(void *context, const char *value, size_t len), void *context,
+                      struct weir_err *err) {
+    const char *trouble = "it does not come to its end";
+    for (int ended = 0; ended < partitions;) {
+        int64_t left_ms = (until_us - weir_clock_monotonic_us()) / 1000;
+        if (left_ms <= 0)
+            return weir_err_set(err, WEIR_ERR_UNREACHABLE, "cannot read the end of the topic: %s",
+                                trouble);
+        rd_kafka_message_t *message = rd_kafka_consumer_poll(rk, (int)left_ms);
+        if (!message)
+            continue;
+        if (message->err == RD_KAFKA_RESP_ERR_NO_ERROR)
+            give_header(message, header, each, context);
+        else if (message->err == RD_KAFKA_RESP_ERR__PARTITION_EOF)
+            ended++;
+        else
+            trouble = rd_kafka_err2str(message->err);
+        rd_kafka_message_destroy(message);
+    }
+    return 0;
+}
+
+int weir_kafka_tail(const struct weir_kafka_options *options, const char *topic, const char *header,
+                    int64_t max, int timeout_ms,
+                    void (*each)(void *context, const char *value, size_t len), void *context,
+                    struct weir_err *err) {
+    int64_t until_us = weir_clock_monotonic_us() + (int64_t)timeout_ms * 1000;
+    rd_kafka_t *rk = reader_new(options, err);
+    if (!rk)
+        return -err->code;
+    rd_kafka_poll_set_consumer(rk);
+    rd_kafka_topic_partition_list_t *list = find_tails(rk, topic, max, err);
+    int result = list ? 0 : -err->code;
+    if (list && list->cnt > 0) {
+        rd_kafka_resp_err_t code = rd_kafka_assign(rk, list);
+        result = code == 0 ? read_tails(rk, list->cnt, header, until_us, each, context, err)
+                           : weir_err_set(err, WEIR_ERR_UNREACHABLE,
+                                          "cannot read the end of topic %s: %s", topic,
+                                          rd_kafka_err2str(code));
+    }
+    if (list)
+        rd_kafka_topic_partition_list_destroy(list);
+    rd_kafka_consumer_close(rk);
+    rd_kafka_destroy(rk);
+    return result;
+}
