@@ -7,13 +7,14 @@
  *   drop SKIP COUNT PART        the command is executed, its reply is lost with the connection
  *   mute SKIP COUNT PART        the command is executed, its reply never comes, and no later one
  *   hold SKIP COUNT PART        the command is kept back and the connection lost; see `deliver`
- *   error SKIP COUNT PART TEXT  the command is not executed; its reply is the error TEXT
+ *   error SKIP COUNT PART TEXT  the command is not executed; its reply is the error TEXT, and for
+ *                               TEXT|TEXT|... the next of them each time
  *   deliver                     sends what is held to the Redis of now; answers with its replies
  *   upstream PORT               another Redis from now on; all connections are lost
  *   count                       how many commands were disturbed since the start
- * PART is a piece of the command as it stands on the wire (or `*` for any); the first SKIP commands
- * that have it pass, the next COUNT are disturbed. A new order takes the place of the last. Ends
- * with its standard input.
+ * PART is a piece of the command as it stands on the wire (or `*` for any); of the commands that
+ * have it SKIP pass, one is disturbed, SKIP pass again and so on, until COUNT were disturbed. A new
+ * order takes the place of the last. Ends with its standard input.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -29,6 +30,7 @@
 #define CLIENTS_MAX 64
 #define LOOKED_AT 2000 /* how far into a command a PART is looked for */
 #define MATCH_MAX 200
+#define ERRORS_MAX 4000
 
 struct bytes {
     char *data;
@@ -54,8 +56,8 @@ static struct client clients[CLIENTS_MAX];
 static int upstream_port;
 static struct bytes held, orders;
 static enum action action;
-static long skip, left, disturbed;
-static char part[MATCH_MAX], error_text[MATCH_MAX];
+static long skip, passed, left, disturbed;
+static char part[MATCH_MAX], error_texts[ERRORS_MAX], *error_next = error_texts;
 
 static _Noreturn void die(const char *what) {
     fprintf(stderr, "redis_proxy: %s: %s\n", what, strerror(errno));
@@ -169,10 +171,9 @@ static enum action judge(const char *command, size_t len) {
     size_t looked_at = len < LOOKED_AT ? len : LOOKED_AT;
     if (left == 0 || (strcmp(part, "*") != 0 && !memmem(command, looked_at, part, strlen(part))))
         return PASS;
-    if (skip > 0) {
-        skip--;
+    if (passed++ < skip)
         return PASS;
-    }
+    passed = 0;
     left--;
     disturbed++;
     return action;
@@ -199,13 +200,19 @@ static void on_command(struct client *client, const char *command, size_t len) {
         client->over = true;
 }
 
+static void give_error(int fd) {
+    size_t len = strcspn(error_next, "|");
+    dprintf(fd, "-%.*s\r\n", (int)len, error_next);
+    error_next = error_next[len] ? error_next + len + 1 : error_texts;
+}
+
 /* Gives the client what answers its commands, in their order. */
 static void answer(struct client *client) {
     while (client->first && !client->over && !client->mute) {
         size_t len = 0;
         enum action with = client->first->action;
         if (with == FAIL) {
-            dprintf(client->down, "-%s\r\n", error_text);
+            give_error(client->down);
         } else {
             len = value_len(client->back.data, client->back.len);
             if (len == 0)
@@ -301,7 +308,9 @@ static void obey(char *order) {
         skip = first;
         left = count;
         snprintf(part, sizeof part, "%s", new_part);
-        snprintf(error_text, sizeof error_text, "%s", text > 0 ? order + text : "ERR");
+        snprintf(error_texts, sizeof error_texts, "%s", text > 0 ? order + text : "ERR");
+        error_next = error_texts;
+        passed = 0;
         puts("ok");
     } else {
         puts("what?");

@@ -1,0 +1,318 @@
+#!/usr/bin/env python3
+"""Redis answers late, never, wrongly or not at all, dies, loses writes and fills up: what is counted
+stays what one undisturbed run counts. The proxy of this folder stands between weir and Redis."""
+
+import os
+import time
+
+import weirfault as f
+import weirtest as t
+
+# What Redis may answer instead of executing a command, and for how long here.
+ERRORS = [
+    "NOSCRIPT No matching script. Please use EVAL.",
+    "LOADING Redis is loading the dataset in memory",
+    "BUSY Redis is busy running a script. You can only call SCRIPT KILL or SHUTDOWN NOSAVE.",
+    "READONLY You can't write against a read only replica.",
+    "MOVED 3999 127.0.0.1:6381",
+    "ASK 3999 127.0.0.1:6381",
+    "TRYAGAIN Multiple keys request during rehashing of slot",
+    "CLUSTERDOWN The cluster is down",
+    "OOM command not allowed when used memory > 'maxmemory'.",
+    "MISCONF Redis is configured to save RDB snapshots, but it's currently unable to persist.",
+    "NOREPLICAS Not enough good replicas to write.",
+    "NOAUTH Authentication required.",
+    "WRONGPASS invalid username-password pair or user is disabled.",
+    "NOPERM this user has no permissions to run the 'evalsha' command",
+    "MASTERDOWN Link with MASTER is down and replica-serve-stale-data is set to 'no'.",
+    "UNKILLABLE Sorry the script already executed write commands against the dataset.",
+    "ERR something that no one has thought of",
+]
+_log = []
+
+
+def the_log(events=30000):
+    """Read by every part; made once."""
+    if not _log:
+        _log.append(f.Log(events))
+        _log[0].undisturbed()
+    return _log[0]
+
+
+class Run:
+    """One weir behind a proxy, with sinks; `finish` holds it against the undisturbed run."""
+
+    def __init__(self, name, service=None, rdkafka=None, **parts):
+        self.name = name
+        self.port = (service.env if service else os.environ)["REDIS_PORT"]
+        self.url = f"redis://127.0.0.1:{self.port}/0"
+        self.proxy = f.Proxy(self.port)
+        self.log = the_log()
+        self.sinks = f.Sinks()
+        self.config = self.log.config("redis", rdkafka, self.sinks.config(),
+                                      redis=self.proxy.url, **parts)
+        self.figures = f.Figures(name)
+        self.weir, self.whole = None, False
+
+    def start(self):
+        self.whole = not self.weir
+        self.weir = t.Weir(self.config).wait_log("partition claimed", times=f.PARTITIONS)
+        f.wait_progress(self.config, self.weir)
+        return self
+
+    def counted(self):
+        return sum(t.offsets(t.Redis(self.config.redis), self.config, f.PARTITIONS))
+
+    def recover(self):
+        self.figures.recovered.append(f.wait_progress(self.config, self.weir))
+
+    def finish(self, checks, lost=False, **more):
+        self.log.wait_counted(self.config, self.weir)
+        f.settle(self.config)
+        self.sinks.wait_empty(self.config)
+        if self.whole:  # one process counted all of it
+            more["read_again"] = int(self.weir.metric("weir_records_total")) - self.log.total
+        checks.equal(self.weir.stop(), 0, f"{self.name}: exit code")
+        self.figures.take(self.weir)
+        f.same_dump(checks, self.log, self.config, self.name)
+        told = self.sinks.check(checks, self.config, self.name, lost)
+        self.figures.show(alerts=told, **more)
+
+
+def disturbed(checks, name, action, pieces, count, *text):
+    """A few commands of each kind are disturbed while it runs."""
+    run = Run(name).start()
+    for piece in pieces:
+        before = run.proxy.count()
+        run.proxy.order(action, 1, count, piece, *text)
+        t.wait_until(30, lambda: run.proxy.count() >= before + count or done(run),  # noqa: B023
+                     f"{name}: {piece} is disturbed: {run.weir.tail()}")
+    run.figures.injected = run.proxy.count()
+    run.proxy.order(action, 0, 0, "*")
+    checks.that(run.figures.injected >= count, f"{name}: disturbed {run.figures.injected} times")
+    run.finish(checks)
+
+
+def done(run):
+    return run.counted() >= run.log.total
+
+
+def replies_dropped(checks):
+    """The command is executed, its reply never arrives: the same commit comes again (DUP)."""
+    disturbed(checks, "replies dropped", "drop", [f.COMMIT, f.PUBLISH, f.LEASE], 3)
+    disturbed(checks, "replies dropped of the sinks' queues", "drop", ["XDEL", "XRANGE"], 2)
+
+
+def replies_never(checks):
+    """The connection stays up and nothing comes any more: weir's own time-out."""
+    disturbed(checks, "a reply that never comes", "mute", [f.COMMIT], 1)
+
+
+def late_commits(checks):
+    """A commit is held back, sent anew by weir, and delivered when it is old: nothing is written."""
+    run = Run("an old commit").start()
+    answers = []
+    for _ in range(5):
+        before = run.proxy.count()
+        run.proxy.order("hold", 2, 1, f.COMMIT)
+        t.wait_until(20, lambda: run.proxy.count() > before or done(run), "held")  # noqa: B023
+        run.recover()
+        answers.append(run.proxy.order("deliver"))
+    before = run.proxy.count()
+    run.proxy.order("hold", 2, 1, f.COMMIT)
+    t.wait_until(20, lambda: run.proxy.count() > before or done(run), "held for the next owner")
+    run.weir.kill()
+    run.figures.take(run.weir)
+    run.start()
+    answers.append(run.proxy.order("deliver"))
+    checks.contains(answers[-1], "FENCED", "a dead owner's commit")
+    run.figures.injected = run.proxy.count()
+    counts = {word: sum(word in answer for answer in answers)
+              for word in ("DUP", "ROLLEDBACK", "FENCED")}
+    checks.equal(sum(counts.values()), len(answers), f"answers {answers}")
+    run.finish(checks, answered=counts)
+
+
+def every_error(checks):
+    """Each error of Redis, at commits and at steps of the evaluator."""
+    run = Run("Redis's errors", rdkafka=f.STEADILY).start()
+    for piece, skip in ((f.COMMIT, 9), (f.PUBLISH, 1)):
+        all_errors(run, piece, skip)
+        checks.that(run.weir.alive(), f"weir lives on: {run.weir.tail()}")
+    for text in ERRORS[1:]:
+        checks.contains(run.weir.log(), text[:40], "what weir says")
+    run.finish(checks)
+
+
+def all_errors(run, piece, skip):
+    before = run.proxy.count()
+    run.proxy.order("error", skip, len(ERRORS), piece, "|".join(ERRORS))
+    t.wait_until(40, lambda: run.proxy.count() >= before + len(ERRORS),
+                 f"every error at {piece}: {run.proxy.count() - before} were given")
+    run.figures.injected += len(ERRORS)
+
+
+def errors_at_claims(checks):
+    """The same where a partition is claimed and its state loaded."""
+    run = Run("Redis's errors at claims").start()
+    run.whole = False
+    for piece in (":meta", ":s:7"):
+        run.weir.kill()
+        run.figures.take(run.weir)
+        run.proxy.order("error", 0, len(ERRORS), piece, "|".join(ERRORS))
+        run.weir = t.Weir(run.config).wait_log("partition claimed", 40, times=f.PARTITIONS)
+        run.figures.injected += len(ERRORS)
+    checks.equal(run.proxy.count(), run.figures.injected, "errors that were given")
+    run.finish(checks)
+
+
+# ---- Redis itself ----
+
+
+def redis_killed(checks):
+    """kill -9 under appendfsync everysec, again and again."""
+    private = t.Service("redis")
+    run = Run("kill -9 of Redis", private).start()
+    for _ in range(20 if f.LONG else 3):
+        private.kill()
+        run.figures.injected += 1
+        private.resume()
+        if done(run):
+            break
+        run.recover()
+    run.finish(checks, lost=True)
+
+
+def replica_promoted(checks):
+    """The primary dies; its replica, which has missed the last half second, takes its place."""
+    private = t.Service("redis")
+    run = Run("a lagging replica promoted", private)
+    replica = t.Service("redis", "--replicaof", f"127.0.0.1 {private.env['REDIS_PORT']}")
+    second = t.Redis(replica.env["REDIS_URL"])
+    t.wait_until(20, lambda: b"master_link_status:up" in second.do("INFO", "replication"), "a replica")
+    run.start()
+    second.do("REPLICAOF", "127.0.0.1", "1")
+    behind = sum(t.offsets(second, run.config, f.PARTITIONS))
+    t.wait_until(20, lambda: run.counted() > behind + 2000 or done(run), "the replica lags")
+    lost = run.counted() - behind
+    checks.that(lost > 0, f"records whose commits are lost: {lost} after {behind}")
+    private.kill()
+    second.do("REPLICAOF", "NO", "ONE")
+    run.proxy.order("upstream", replica.env["REDIS_PORT"])
+    run.figures.injected = 1
+    run.weir.wait_log("Redis lost writes", 20)
+    run.recover()
+    run.finish(checks, lost=True, records_rolled_back=lost)
+
+
+def disk_full(checks):
+    """Redis cannot write its append-only file, then it can again."""
+    private = f.LimitedRedis()
+    run = Run("disk full under Redis", private).start()
+    files = os.path.join(private.dir, "appendonlydir")
+    size = max(os.path.getsize(os.path.join(files, name)) for name in os.listdir(files))
+    private.limit_files(size + 100000)
+    run.figures.injected = 1
+    run.weir.wait_log("MISCONF", 30)
+    time.sleep(1)
+    checks.that(run.weir.alive(), "weir outlives a full disk")
+    private.limit_files(-1)
+    run.recover()
+    run.finish(checks)
+
+
+# ---- the append-only file, cut ----
+
+
+def commands_of(data):
+    """[(start, end, words)] of an append-only file."""
+    found, at = [], 0
+    while at < len(data):
+        start = at
+        end = data.index(b"\r\n", at)
+        if data[at : at + 1] == b"#":  # a timestamp
+            at = end + 2
+            continue
+        count, at, words = int(data[at + 1 : end]), end + 2, []
+        for _ in range(count):
+            end = data.index(b"\r\n", at)
+            length = int(data[at + 1 : end])
+            words.append(data[end + 2 : end + 2 + length])
+            at = end + 2 + length + 2
+        found.append((start, at, words))
+    return found
+
+
+def last_commit(data, key):
+    """(start, end, ends of its commands) of the last transaction that sets that meta key."""
+    start, ends, ours, found = 0, [], False, None
+    for begin, end, words in commands_of(data):
+        verb = words[0].upper()
+        if verb == b"MULTI":
+            start, ends, ours = begin, [], False
+        ends.append(end)
+        ours |= verb == b"HSET" and words[1] == key and b"seq" in words
+        if verb == b"EXEC" and ours:
+            found = start, end, ends
+    return found
+
+
+def aof_cut(checks):
+    """The append-only file ends at any byte of the last commit: the old state whole, or the new."""
+    private = t.Service("redis")
+    log = f.Log(3000)
+    config = log.config("aof", redis=private.env["REDIS_URL"], sinks=[])
+    weir = t.Weir(config)
+    log.wait_counted(config, weir)
+    f.settle(config)
+    checks.equal(weir.stop(), 0, "exit code")
+    old = f.dump(config)
+    log.one_more()
+    weir = t.Weir(config)
+    log.wait_counted(config, weir)
+    weir.kill()
+    new = f.dump(config)
+    checks.that(old != new, "the last commit changes something")
+    private.order("halt")
+    files = os.path.join(private.dir, "appendonlydir")
+    path = next(os.path.join(files, n) for n in os.listdir(files) if n.endswith(".incr.aof"))
+    with open(path, "rb") as whole:
+        data = whole.read()
+    begin, end, ends = last_commit(data, config.tag(0, "meta").encode())
+    cuts = list(range(begin, end + 1)) if f.LONG else sorted(
+        {begin, begin + 1, end - 1, *ends})
+    figures, counts = f.Figures("the append-only file cut"), [0, 0]
+    for cut in cuts:
+        with open(path, "wb") as out:
+            out.write(data[:cut])
+        private.resume()
+        got = f.dump(config)
+        counts[got == new] += 1
+        if got not in (old, new):
+            checks.that(False, f"cut at {cut} of {begin}..{end}: neither the old nor the new state")
+        elif cut in (begin, ends[len(ends) // 2] - 3, end):
+            went_on(checks, log, config, cut - begin)
+        private.kill()
+        figures.injected += 1
+    checks.that(counts[0] > 0 and counts[1] > 0, f"old and new states: {counts}")
+    figures.show(bytes_of_the_commit=end - begin, old_states=counts[0], new_states=counts[1])
+
+
+def went_on(checks, log, config, cut):
+    weir = t.Weir(config)
+    log.wait_counted(config, weir)
+    f.settle(config)
+    checks.equal(weir.stop(), 0, f"cut after {cut} bytes: exit code")
+    f.same_dump(checks, log, config, f"cut after {cut} bytes")
+
+
+def main():
+    f.need_tools("kcat", "redis-server")
+    checks = t.Checks("redis")
+    checks.run(replies_dropped, replies_never, late_commits, every_error, errors_at_claims,
+               redis_killed, replica_promoted, disk_full, aof_cut)
+    checks.finish()
+
+
+if __name__ == "__main__":
+    main()
