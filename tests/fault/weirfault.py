@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "integration"))
 
@@ -86,24 +86,29 @@ def feed(topic, keyed, brokers=None):
 class Log:
     """A topic, the number of its records, and what one undisturbed run over it leaves in Redis."""
 
-    def __init__(self, events=40000, brokers=None):
-        self.brokers = brokers
-        self.topic = t.topic("fault", PARTITIONS, brokers)
-        self.total, self.hours = 0, 0.0
+    def __init__(self, events=40000, brokers=None, replication=1):
+        self.brokers, self.partitions = brokers, PARTITIONS
+        self.topic = t.topic("fault", PARTITIONS, brokers, replication)
+        self.total, self.hours, self.newest = 0, 0.0, None
         self.wanted = None
         self.more(events)
 
     def more(self, events):
         """What comes later; never after an undisturbed run."""
         assert not self.wanted
-        feed(self.topic, generated(events, self.hours), self.brokers)
+        if events == 0:
+            return
+        keyed = generated(events, self.hours)
+        feed(self.topic, keyed, self.brokers)
+        self.newest = json.loads(keyed[-1][1])["time"]
         self.total += events
         self.hours += 0.6 * events / 40000 + 0.1
 
     def one_more(self):
-        """A single record, so that the next commit is small."""
+        """A single record, so that the next commit is small; it moves the windows by a slide."""
+        later = datetime.fromisoformat(self.newest.replace("Z", "+00:00")) + timedelta(seconds=11)
         event = json.dumps({"type": "page_view", "session": "one", "device": "mobile",
-                            "time": datetime.fromtimestamp(START + 3600, timezone.utc).isoformat()})
+                            "time": later.isoformat()})
         t.produce(self.topic, [event.encode()], 0, self.brokers)
         self.total += 1
 
@@ -111,7 +116,7 @@ class Log:
         """A group of its own; alerts go to Redis and the sinks."""
         config = t.Config(
             self.topic, f"{label}-{t.SUFFIX}-{random.randrange(1 << 20):x}", self.brokers,
-            time=NO_TICKS, windows=["1m", "1h", "24h"], commit={"interval": "20ms"},
+            time=parts.pop("time", NO_TICKS), windows=["1m", "1h", "24h"], commit={"interval": "20ms"},
             events={"dimensions": {"country": "country", "device": "device"}},
             sessions={"gap": "10m"}, http={"listen": "127.0.0.1:0"},
             alerts={"rules_files": ["rules.yaml"], "suspect_lag": "90d"}, sinks=list(sinks),
@@ -132,7 +137,18 @@ class Log:
         return self.wanted
 
     def wait_counted(self, config, weir, seconds=60):
-        t.wait_counted(t.Redis(config.redis), config, PARTITIONS, self.total, seconds, weir)
+        t.wait_counted(t.Redis(config.redis), config, self.partitions, self.total, seconds, weir)
+
+
+_log = []
+
+
+def the_log(events=30000):
+    """Read by every part of a test; made once."""
+    if not _log:
+        _log.append(Log(events))
+        _log[0].undisturbed()
+    return _log[0]
 
 
 # They fire and resolve all the time, so that a fault always finds some on their way.
@@ -335,6 +351,20 @@ class Figures:
             words.append(f"recovered in {sum(self.recovered) / len(self.recovered):.2f} s, "
                          f"at most {max(self.recovered):.2f} s")
         print(f"figures: {self.name}: {', '.join(words)}", flush=True)
+
+
+def run_beside(checks, lanes, *parts):
+    """All parts, several at a time, as they mostly wait; or by turns those that are named."""
+
+    def all_parts(everything):
+        the_log()
+        beside(everything, lanes, [(part.__name__, lambda part=part: part(everything))
+                                   for part in parts])
+
+    if sys.argv[1:]:
+        checks.run(*parts)
+    else:
+        checks.run(all_parts)
 
 
 def beside(checks, lanes, works):

@@ -134,14 +134,14 @@ def folder():
 # ---- Kafka ----
 
 
-def make_topic(name, partitions=4, brokers=None):
+def make_topic(name, partitions=4, brokers=None, replication=1):
     """CreateTopics, version 2 of the request: no other client here can choose the partitions."""
     host, port = (brokers or os.environ["KAFKA_BROKERS"]).split(",")[0].rsplit(":", 1)
 
     def text(value):
         return struct.pack(">h", len(value)) + value.encode()
 
-    body = struct.pack(">i", 1) + text(name) + struct.pack(">ihii", partitions, 1, 0, 0)
+    body = struct.pack(">i", 1) + text(name) + struct.pack(">ihii", partitions, replication, 0, 0)
     body += struct.pack(">ib", 10000, 0)
     request = struct.pack(">hhi", 19, 2, 1) + text("weirtest") + body
     for _ in range(20):  # a broker that has just started may not be the controller yet
@@ -157,8 +157,9 @@ def make_topic(name, partitions=4, brokers=None):
     raise Failure(f"Kafka does not make the topic {name}: error {code}")
 
 
-def topic(label, partitions=4, brokers=None):
-    return make_topic(f"{label}-{SUFFIX}-{random.randrange(1 << 20):x}", partitions, brokers)
+def topic(label, partitions=4, brokers=None, replication=1):
+    name = f"{label}-{SUFFIX}-{random.randrange(1 << 20):x}"
+    return make_topic(name, partitions, brokers, replication)
 
 
 def produce(name, records, partition=None, brokers=None):

@@ -1,0 +1,238 @@
+#!/usr/bin/env python3
+"""Kafka's leaders move, its records and topics go, its partitions grow, its producers give up; the
+clock is wrong, the log's disk full: weir counts the same, or refuses with a sentence and a choice."""
+
+import glob
+import os
+import signal
+import subprocess
+
+import weirfault as f
+import weirkafka
+import weirtest as t
+
+
+def leader_change(checks):
+    """Three brokers; the two that are no controllers are killed by turns, at -9."""
+    cluster = weirkafka.Cluster()
+    log = f.Log(30000, cluster.brokers, 3)
+    sinks = f.Sinks(cluster.brokers)
+    config = log.config("leaders", f.STEADILY, sinks.config())
+    figures = f.Figures("leader change")
+    weir = t.Weir(config).wait_log("partition claimed", 30, times=f.PARTITIONS)
+    for node in (1, 2) * (5 if f.LONG else 1):
+        f.wait_progress(config, weir)
+        leads = cluster.leaders(log.topic).count(node)
+        cluster.nodes[node].kill()
+        t.wait_until(30, lambda: node not in cluster.leaders(log.topic),  # noqa: B023
+                     "other leaders")
+        figures.injected += leads
+        log.more(2000)
+        figures.recovered.append(f.wait_progress(config, weir))
+        cluster.nodes[node].resume()
+        t.wait_until(30, lambda: leaders_are_back(cluster, log), "all leaders")
+    checks.that(figures.injected > 0, "leaders were moved")
+    log.wait_counted(config, weir)
+    f.settle(config)
+    sinks.wait_empty(config)
+    read = int(weir.metric("weir_records_total"))
+    checks.equal(weir.stop(), 0, "exit code")
+    figures.take(weir)
+    f.same_dump(checks, log, config, "leader change")
+    told = sinks.check(checks, config, "leader change")
+    figures.show(read_again=read - log.total, alerts=told)
+
+
+def leaders_are_back(cluster, log):
+    return min(cluster.leaders(log.topic)) >= 0
+
+
+def refused(checks, weir, what, *words, seconds=60):
+    """It ends with exit code 4 and says why and what to choose."""
+    checks.equal(weir.wait_exit(seconds), 4, f"{what}: exit code: {weir.tail()}")
+    for word in ("--rebuild", "kafka.group", *words):
+        checks.contains(weir.log(), word, what)
+
+
+def retention_passes(checks):
+    """Records go that were not counted: before a start, and under a running weir."""
+    log = f.Log(30000)
+    ends = [offset for _, offset in ends_of(log)]
+    redis = t.Redis()
+    stopped, running = log.config("retained", f.STEADILY), log.config("retained", f.STEADILY)
+    weir = t.Weir(stopped)
+    f.wait_progress(stopped, weir)
+    weir.kill()
+    counted = t.offsets(redis, stopped, f.PARTITIONS)
+    weir = t.Weir(running)
+    f.wait_progress(running, weir)
+    weirkafka.delete_records(log.topic, {p: ends[p] - 100 for p in range(f.PARTITIONS)})
+    refused(checks, weir, "retention under a running weir", "retention")
+    weir = t.Weir(stopped)
+    refused(checks, weir, "retention before a start", "retention", str(max(counted)) if not any(
+        counted[:-1]) else "was counted up to offset")
+    checks.equal(t.offsets(redis, stopped, f.PARTITIONS), counted, "offsets after the refusal")
+    f.Figures("retention passing the offset").show(refused=2)
+    for config in (stopped, running):
+        weir = t.Weir(config, "--rebuild")
+        t.wait_until(30, lambda: t.offsets(redis, config, f.PARTITIONS) == ends,  # noqa: B023
+                     f"the rest is counted: {weir.tail()}")
+        f.settle(config)
+        checks.equal(weir.stop(), 0, "exit code of --rebuild")
+        f.same_dump(checks, log, config, "--rebuild of what is left")
+
+
+def ends_of(log):
+    """[(partition, end)]."""
+    found = []
+    for partition in range(f.PARTITIONS):
+        run = subprocess.run(["kcat", "-Q", "-b", os.environ["KAFKA_BROKERS"], "-t",
+                              f"{log.topic}:{partition}:-1"], capture_output=True, check=True)
+        found.append((partition, int(run.stdout.split()[-1])))
+    return found
+
+
+def clock_off(checks):
+    """A day ahead, a day behind, and right again, each from a restart on."""
+    found = glob.glob("/usr/lib/*/faketime/libfaketimeMT.so.1")
+    if not found:
+        checks.skip("no libfaketime: install the package faketime")
+        return
+    log = f.the_log()
+    sinks = f.Sinks()
+    config = log.config("clock", f.STEADILY, sinks.config())
+    figures = f.Figures("the clock a day off")
+    for days in ("+1d", "-1d"):
+        env = {"LD_PRELOAD": found[0], "FAKETIME": days, "FAKETIME_DONT_FAKE_MONOTONIC": "1"}
+        weir = t.Weir(config, env=env)
+        figures.recovered.append(f.wait_progress(config, weir))
+        f.wait_progress(config, weir)
+        weir.kill()
+        figures.take(weir).injected += 1
+    weir = t.Weir(config)
+    log.wait_counted(config, weir)
+    f.settle(config)
+    sinks.wait_empty(config)
+    checks.equal(weir.stop(), 0, "exit code")
+    f.same_dump(checks, log, config, "the clock a day off")
+    figures.show(alerts=sinks.check(checks, config, "the clock a day off"))
+
+
+def partitions_added(checks):
+    """A topic of 4 partitions gets 2 more while it is counted."""
+    log = f.Log(20000)
+    rdkafka = {**f.STEADILY, "topic.metadata.refresh.interval.ms": 500}
+    config = log.config("grown", rdkafka)
+    weir = t.Weir(config).wait_log("partition claimed", times=f.PARTITIONS)
+    weirkafka.add_partitions(log.topic, f.PARTITIONS + 2)
+    for partition in (f.PARTITIONS, f.PARTITIONS + 1):
+        keyed = f.generated(2000, 1 + partition)
+        t.produce(log.topic, [line for _, line in keyed], partition)
+        log.total += len(keyed)
+    log.partitions += 2
+    weir.wait_log("partition claimed", 30, times=2 * f.PARTITIONS + 2)
+    log.wait_counted(config, weir)
+    f.settle(config)
+    checks.equal(weir.stop(), 0, "exit code")
+    f.same_dump(checks, log, config, "partitions added")
+    f.Figures("partitions added").take(weir).show(partitions=log.partitions)
+
+
+def topic_made_again(checks):
+    """Deleted and made anew, with fewer records: before a start, and under a running weir."""
+    log = f.Log(20000)
+    stopped, running = log.config("anew"), log.config("anew")
+    for config in (stopped, running):
+        weir = t.Weir(config)
+        log.wait_counted(config, weir)
+        if config == stopped:
+            checks.equal(weir.stop(), 0, "exit code")
+    weirkafka.delete_topic(log.topic)
+    t.wait_until(20, lambda: made_again(log.topic), "the topic is there again")
+    t.produce(log.topic, [line for _, line in f.generated(100)], 0)
+    refused(checks, weir, "a topic made anew under a running weir", "made an", seconds=90)
+    refused(checks, t.Weir(stopped), "a topic made anew before a start", "made again")
+    f.Figures("a topic made anew").show(refused=2)
+
+
+def made_again(topic):
+    """False while the old one is still going."""
+    try:
+        t.make_topic(topic, f.PARTITIONS)
+    except t.Failure:
+        return False
+    return True
+
+
+def transactions_given_up(checks):
+    """Every third transaction is aborted, the last one too: only what was committed is counted, and
+    the end of the topic is reached."""
+    name = t.topic("transactions", f.PARTITIONS)
+    log = f.Log(0)
+    log.topic = name
+    committed = weirkafka.transactions(name, f.generated(20000), 250)
+    checks.that(0 < len(committed) < 20000, f"records committed: {len(committed)} of 20000")
+    config = log.config("transactions", time={**f.NO_TICKS, "idle_timeout": "2s"})
+    weir = t.Weir(config).wait_log("partition claimed", times=f.PARTITIONS)
+    t.wait_until(30, lambda: weir.metric("weir_records_total") == len(committed),
+                 f"{len(committed)} records: {weir.metric('weir_records_total')}")
+    t.wait_until(10, lambda: weir.metric("weir_partition_lag") == 0, "no lag at the end")
+    t.wait_until(10, lambda: weir.metric("weir_partition_idle") == f.PARTITIONS, "all are idle")
+    checks.that(weir.metric("weir_worker_caught_up") == 1, "it has caught up")
+    checks.equal(weir.stop(), 0, "exit code")
+    # a restart at a place where only marks follow
+    weir = t.Weir(config).wait_log("partition claimed", times=f.PARTITIONS)
+    t.wait_until(10, lambda: weir.metric("weir_partition_idle") == f.PARTITIONS, "idle again")
+    checks.equal(weir.metric("weir_records_total"), 0, "records read again")
+    checks.equal(weir.stop(), 0, "exit code")
+    same_as_plain(checks, name, committed)
+
+
+def same_as_plain(checks, name, committed):
+    """The committed records in a plain topic give the same windows."""
+    found = []
+    for topic in (name, t.topic("plain", f.PARTITIONS)):
+        log = f.Log(0)
+        log.topic = topic
+        if topic != name:
+            f.feed(topic, committed)
+        config = log.config("plain")
+        weir = t.Weir(config)
+        t.wait_until(30, lambda: weir.metric("weir_records_total") == len(committed),  # noqa: B023
+                     "the committed records")
+        t.wait_until(10, lambda: weir.metric("weir_partition_lag") == 0, "no lag")  # noqa: B023
+        f.settle(config)
+        checks.equal(weir.stop(), 0, "exit code")
+        found.append(f.published(config))
+    checks.that(len(found[0]) > 10, "windows are published")
+    wrong = [key for key in sorted(found[1]) if found[0].get(key) != found[1][key]]
+    checks.equal(wrong, [], "windows that differ from those of the committed records alone")
+    f.Figures("transactions given up").show(records=len(committed))
+
+
+def log_disk_full(checks):
+    """No byte of the log can be written: counting goes on."""
+    log = f.the_log()
+    config = log.config("nolog")
+    with open("/dev/full", "wb") as full:
+        process = subprocess.Popen([os.environ["WEIR"], "run", "--config", config.path],
+                                   stdout=full, stderr=full, stdin=subprocess.DEVNULL)
+    t.at_end(lambda: (process.kill(), process.wait()))
+    log.wait_counted(config, None)
+    f.settle(config)
+    process.send_signal(signal.SIGTERM)
+    checks.equal(process.wait(20), 0, "exit code with a full disk under the log")
+    f.same_dump(checks, log, config, "a full disk under the log")
+    f.Figures("disk full under the log").show()
+
+
+def main():
+    f.need_tools("kcat", "java")
+    checks = t.Checks("kafka")
+    f.run_beside(checks, 4, leader_change, topic_made_again, retention_passes, clock_off,
+                 partitions_added, transactions_given_up, log_disk_full)
+    checks.finish()
+
+
+if __name__ == "__main__":
+    main()
