@@ -2,10 +2,11 @@
 """Kafka's leaders move, its records and topics go, its partitions grow, its producers give up; the
 clock is wrong, the log's disk full: weir counts the same, or refuses with a sentence and a choice."""
 
-import glob
 import os
 import signal
 import subprocess
+import time
+from datetime import datetime, timezone
 
 import weirfault as f
 import weirkafka
@@ -66,11 +67,10 @@ def retention_passes(checks):
     counted = t.offsets(redis, stopped, f.PARTITIONS)
     weir = t.Weir(running)
     f.wait_progress(running, weir)
-    weirkafka.delete_records(log.topic, {p: ends[p] - 100 for p in range(f.PARTITIONS)})
+    weirkafka.delete_records(log.topic, {p: ends[p] - 2000 for p in range(f.PARTITIONS)})
     refused(checks, weir, "retention under a running weir", "retention")
     weir = t.Weir(stopped)
-    refused(checks, weir, "retention before a start", "retention", str(max(counted)) if not any(
-        counted[:-1]) else "was counted up to offset")
+    refused(checks, weir, "retention before a start", "retention", "was counted up to offset")
     checks.equal(t.offsets(redis, stopped, f.PARTITIONS), counted, "offsets after the refusal")
     f.Figures("retention passing the offset").show(refused=2)
     for config in (stopped, running):
@@ -94,17 +94,14 @@ def ends_of(log):
 
 def clock_off(checks):
     """A day ahead, a day behind, and right again, each from a restart on."""
-    found = glob.glob("/usr/lib/*/faketime/libfaketimeMT.so.1")
-    if not found:
-        checks.skip("no libfaketime: install the package faketime")
-        return
     log = f.the_log()
     sinks = f.Sinks()
     config = log.config("clock", f.STEADILY, sinks.config())
     figures = f.Figures("the clock a day off")
-    for days in ("+1d", "-1d"):
-        env = {"LD_PRELOAD": found[0], "FAKETIME": days, "FAKETIME_DONT_FAKE_MONOTONIC": "1"}
-        weir = t.Weir(config, env=env)
+    for days in (1, -1):
+        weir = t.Weir(config, env={"LD_PRELOAD": f.tool("clock_off.so"), "CLOCK_OFF": days * 86400})
+        says = datetime.fromtimestamp(time.time() + days * 86400, timezone.utc)
+        weir.wait_log(says.strftime("ts=%Y-%m-%dT"))
         figures.recovered.append(f.wait_progress(config, weir))
         f.wait_progress(config, weir)
         weir.kill()

@@ -41,7 +41,7 @@ def tool(name):
 
 def need_tools(*services):
     t.need_services(*services)
-    missing = [name for name in ("redis_proxy", "state_dump") if not os.path.exists(tool(name))]
+    missing = [name for name in ("redis_proxy", "state_dump", "transactions", "clock_off.so") if not os.path.exists(tool(name))]
     if missing:
         print(f"skipped: {BUILD} has no {', '.join(missing)}: build it first")
         sys.exit(77)
@@ -387,7 +387,10 @@ def wait_progress(config, weir, seconds=30):
             raise t.Failure(f"weir ended with {weir.process.returncode}: {weir.tail()}")
         return t.offsets(redis, config, PARTITIONS) != before
 
-    t.wait_until(seconds, moved, f"a commit: {weir.tail()}")
+    try:
+        t.wait_until(seconds, moved, "a commit")
+    except t.Failure as failure:
+        raise t.Failure(f"{failure} after offsets {before}: {weir.tail()}") from None
     return time.monotonic() - begun
 
 

@@ -338,7 +338,7 @@ class Weir:
         with open(self.log_path, "wb") as log:
             self.process = subprocess.Popen(
                 [program or os.environ["WEIR"], "run", "--config", config.path, *args],
-                env={**os.environ, **(env or {})},
+                env={**os.environ, **{name: str(value) for name, value in (env or {}).items()}},
                 stdout=log,
                 stderr=log,
                 stdin=subprocess.DEVNULL,
