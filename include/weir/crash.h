@@ -9,6 +9,7 @@
 #define WEIR_CRASH_H
 
 #ifdef WEIR_CRASH_POINTS
+/* The place of that name is reached. */
 void weir_crash_point(const char *name);
 #else
 static inline void weir_crash_point(const char *name) {

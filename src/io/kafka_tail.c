@@ -36,7 +36,9 @@ static rd_kafka_topic_partition_list_t *find_tails(rd_kafka_t *rk, const char *t
     if (handle)
         rd_kafka_topic_destroy(handle);
     rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(4);
-    int partitions = code == 0 && metadata->topic_cnt == 1 ? metadata->topics[0].partition_cnt : 0;
+    int partitions = 0;
+    if (metadata && metadata->topic_cnt == 1)
+        partitions = metadata->topics[0].partition_cnt;
     for (int p = 0; p < partitions && code == 0; p++) {
         int64_t low = 0, high = 0;
         code = rd_kafka_query_watermark_offsets(rk, topic, p, &low, &high, WEIR_QUERY_TIMEOUT_MS);

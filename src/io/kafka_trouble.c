@@ -87,6 +87,9 @@ void weir_consumer_on_bad_message(struct weir_consumer *consumer,
         if (slot && slot->assigned)
             refuse_damage(consumer, topic, message->partition, message->offset, detail);
         break;
+    case RD_KAFKA_RESP_ERR__FATAL: /* told again with every poll, also after a new assignment */
+        weir_consumer_on_error(consumer->rk, RD_KAFKA_RESP_ERR__FATAL, detail, consumer);
+        return;
     case RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART:
     case RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC:
     case RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION:

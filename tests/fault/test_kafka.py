@@ -18,18 +18,19 @@ def leader_change(checks):
     cluster = weirkafka.Cluster()
     log = f.Log(30000, cluster.brokers, 3)
     sinks = f.Sinks(cluster.brokers)
-    config = log.config("leaders", f.STEADILY, sinks.config())
+    rdkafka = {name: value for name, value in f.STEADILY.items() if name != "group.instance.id"}
+    config = log.config("leaders", rdkafka, sinks.config())
     figures = f.Figures("leader change")
     weir = t.Weir(config).wait_log("partition claimed", 30, times=f.PARTITIONS)
     for node in (1, 2) * (5 if f.LONG else 1):
-        f.wait_progress(config, weir)
+        f.wait_progress(config, weir, 60)
         leads = cluster.leaders(log.topic).count(node)
         cluster.nodes[node].kill()
         t.wait_until(30, lambda: node not in cluster.leaders(log.topic),  # noqa: B023
                      "other leaders")
         figures.injected += leads
         log.more(2000)
-        figures.recovered.append(f.wait_progress(config, weir))
+        figures.recovered.append(f.wait_progress(config, weir, 60))
         cluster.nodes[node].resume()
         t.wait_until(30, lambda: leaders_are_back(cluster, log), "all leaders")
     checks.that(figures.injected > 0, "leaders were moved")

@@ -5,6 +5,7 @@ import os
 import socket
 import struct
 import subprocess
+from concurrent.futures import ThreadPoolExecutor
 
 import weirfault as f
 import weirtest as t
@@ -114,9 +115,10 @@ class Cluster:
     def __init__(self):
         ports = [free_port() for _ in range(4)]
         os.environ.setdefault("KAFKA_HEAP", "384m")
-        self.nodes = []
-        for number in range(3):
-            self.nodes.append(Node(number, ports[:3], ports[3], "d2Vpci10ZXN0LWNsdXN0ZQ"))
+        with ThreadPoolExecutor(3) as pool:
+            self.nodes = list(pool.map(
+                lambda number: Node(number, ports[:3], ports[3], "d2Vpci10ZXN0LWNsdXN0ZQ"),
+                range(3)))
         self.brokers = ",".join(f"127.0.0.1:{port}" for port in ports[:3])
 
     def leaders(self, topic):
