@@ -335,7 +335,7 @@ int main(int argc, char **argv) {
     int port;
     signal(SIGPIPE, SIG_IGN);
     setvbuf(stdout, NULL, _IOLBF, 0);
-    upstream_port = argc == 2 ? atoi(argv[1]) : 0; // NOLINT(cert-err34-c): 0 is refused below
+    upstream_port = argc == 2 ? atoi(argv[1]) : 0; // 0 is refused below
     if (upstream_port <= 0) {
         fputs("usage: redis_proxy PORT\n", stderr);
         return 2;

@@ -184,12 +184,14 @@ def frozen(checks):
 
 
 def members_come_and_go(checks):
-    """A second and a third process join and leave by turns, by SIGTERM and by kill -9."""
+    """A second and a third process join and leave by turns, by SIGTERM and by kill -9; for minutes
+    with --long."""
+    turns = 40 if os.environ.get("WEIR_LONG") else 4
     config = stream_config("members")
     path, end = traffic(checks, config, 100000)
     steady = t.Weir(config).wait_log("partition claimed", times=PARTITIONS)
-    feeder = Feeder(config, path, 18)
-    for turn in range(4):
+    feeder = Feeder(config, path, 4.5 * turns)
+    for turn in range(turns):
         other = t.Weir(config).wait_log("partition claimed", 30)
         time.sleep(random.uniform(0.2, 1.0))
         if turn % 2:
