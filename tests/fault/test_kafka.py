@@ -16,14 +16,14 @@ import weirtest as t
 def leader_change(checks):
     """Three brokers; the two that are no controllers are killed by turns, at -9."""
     cluster = weirkafka.Cluster()
-    log = f.Log(30000, cluster.brokers, 3)
+    log = f.Log(10000, cluster.brokers, 3)
     sinks = f.Sinks(cluster.brokers)
     rdkafka = {name: value for name, value in f.STEADILY.items() if name != "group.instance.id"}
     config = log.config("leaders", rdkafka, sinks.config())
     figures = f.Figures("leader change")
     weir = t.Weir(config).wait_log("partition claimed", 30, times=f.PARTITIONS)
     for node in (1, 2) * (5 if f.LONG else 1):
-        f.wait_progress(config, weir, 60)
+        log.more(2000)
         leads = cluster.leaders(log.topic).count(node)
         cluster.nodes[node].kill()
         t.wait_until(30, lambda: node not in cluster.leaders(log.topic),  # noqa: B023
