@@ -44,16 +44,17 @@ static void on_error(rd_kafka_t *rk, int code, const char *reason, void *opaque)
     on_failure(opaque, "", reason);
 }
 
-/* `id` of its transactions; NULL: it has none. */
-static int producer_new(struct weir_producer **producer, const struct weir_kafka_options *options,
-                        const char *id, struct weir_err *err) {
+/* `id` of its transactions; NULL: it has none. NULL when err says why. */
+static struct weir_producer *producer_new(const struct weir_kafka_options *options, const char *id,
+                                          struct weir_err *err) {
     char words[256];
     rd_kafka_conf_t *conf = weir_kafka_conf_new(options, WEIR_KAFKA_PRODUCER, err);
     if (!conf)
-        return -err->code;
+        return NULL;
     if (id && rd_kafka_conf_set(conf, "transactional.id", id, words, sizeof words) != 0) {
         rd_kafka_conf_destroy(conf);
-        return weir_err_set(err, WEIR_ERR_INPUT, "the Kafka property transactional.id: %s", words);
+        weir_err_set(err, WEIR_ERR_INPUT, "the Kafka property transactional.id: %s", words);
+        return NULL;
     }
     struct weir_producer *self = calloc(1, sizeof *self);
     WEIR_ASSERT(self != NULL);
@@ -63,15 +64,15 @@ static int producer_new(struct weir_producer **producer, const struct weir_kafka
     self->rk = weir_kafka_handle_new(conf, WEIR_KAFKA_PRODUCER, err);
     if (!self->rk) {
         free(self);
-        return -err->code;
+        return NULL;
     }
-    *producer = self;
-    return 0;
+    return self;
 }
 
 int weir_producer_new(struct weir_producer **producer, const struct weir_kafka_options *options,
                       struct weir_err *err) {
-    return producer_new(producer, options, NULL, err);
+    *producer = producer_new(options, NULL, err);
+    return *producer ? 0 : -err->code;
 }
 
 int weir_producer_flush(struct weir_producer *producer, int timeout_ms) {
@@ -201,17 +202,15 @@ static int transaction_says(rd_kafka_error_t *error, const char *what, struct we
 int weir_producer_new_fenced(struct weir_producer **producer,
                              const struct weir_kafka_options *options, const char *id,
                              int timeout_ms, struct weir_err *err) {
-    struct weir_producer *self = NULL;
-    *producer = NULL;
-    int status = producer_new(&self, options, id, err);
-    if (status != 0)
-        return status;
-    status = transaction_says(rd_kafka_init_transactions(self->rk, timeout_ms),
-                              "begin to write transactions to Kafka", err);
-    if (status != 0)
+    struct weir_producer *self = producer_new(options, id, err);
+    int status = self ? transaction_says(rd_kafka_init_transactions(self->rk, timeout_ms),
+                                         "begin to write transactions to Kafka", err)
+                      : -err->code;
+    if (status != 0) {
         weir_producer_free(self);
-    else
-        *producer = self;
+        self = NULL;
+    }
+    *producer = self;
     return status;
 }
 
