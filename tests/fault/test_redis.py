@@ -70,16 +70,13 @@ class Run:
         self.figures.show(alerts=told, **more)
 
 
-def disturbed(checks, name, action, pieces, count, *text):
-    """A few commands of each kind are disturbed while it runs."""
-    run = Run(name, rdkafka=f.STEADILY).start()
-    for piece in pieces:
-        before = run.proxy.count()
-        run.proxy.order(action, 1, count, piece, *text)
-        t.wait_until(30, lambda: run.proxy.count() >= before + count,  # noqa: B023
-                     f"{name}: {piece} is disturbed: {run.weir.tail()}")
-    run.figures.injected = run.proxy.count()
-    run.proxy.order(action, 0, 0, "*")
+def disturbed(checks, name, action, piece, count):
+    """Every other command of a kind, so many times, from the start on."""
+    run = Run(f"{name} at {piece.strip(':')}", rdkafka=f.STEADILY)
+    run.proxy.order(action, 1, count, piece)
+    run.start()
+    t.wait_until(30, lambda: run.proxy.count() == count, f"{run.name}: {run.weir.tail()}")
+    run.figures.injected = count
     run.finish(checks)
 
 
@@ -89,18 +86,18 @@ def done(run):
 
 def replies_dropped(checks):
     """The command is executed, its reply never arrives: the same commit comes again (DUP)."""
-    disturbed(checks, "replies dropped", "drop", [f.COMMIT, f.PUBLISH, f.LEASE], 3)
-    disturbed(checks, "replies dropped of the sinks' queues", "drop", ["XDEL", "XRANGE"], 2)
+    for piece in (f.COMMIT, f.PUBLISH, f.LEASE, "XDEL", "XRANGE"):
+        disturbed(checks, "replies dropped", "drop", piece, 3)
 
 
 def replies_never(checks):
     """The connection stays up and nothing comes any more: weir's own time-out."""
-    disturbed(checks, "a reply that never comes", "mute", [f.COMMIT], 1)
+    disturbed(checks, "a reply that never comes", "mute", f.COMMIT, 1)
 
 
 def late_commits(checks):
     """A commit is held back, sent anew by weir, and delivered when it is old: nothing is written."""
-    run = Run("an old commit").start()
+    run = Run("an old commit", rdkafka=f.STEADILY).start()
     answers = []
     for _ in range(5):
         before = run.proxy.count()
@@ -123,23 +120,27 @@ def late_commits(checks):
     run.finish(checks, answered=counts)
 
 
-def every_error(checks):
-    """Each error of Redis, at commits and at steps of the evaluator."""
-    run = Run("Redis's errors", rdkafka=f.STEADILY).start()
-    for piece, skip in ((f.COMMIT, 9), (f.PUBLISH, 1)):
-        all_errors(run, piece, skip)
-        checks.that(run.weir.alive(), f"weir lives on: {run.weir.tail()}")
-    for text in ERRORS[1:]:
-        checks.contains(run.weir.log(), text[:40], "what weir says")
-    run.finish(checks)
+def errors_at_commits(checks):
+    """Each error of Redis, with some commits between."""
+    every_error(checks, f.COMMIT, 6)
 
 
-def all_errors(run, piece, skip):
-    before = run.proxy.count()
+def errors_at_steps(checks):
+    """The same at the evaluator's steps, one after another."""
+    every_error(checks, f.PUBLISH, 0)
+
+
+def every_error(checks, piece, skip):
+    run = Run(f"Redis's errors at {piece.strip(':')}", rdkafka=f.STEADILY)
     run.proxy.order("error", skip, len(ERRORS), piece, "|".join(ERRORS))
-    t.wait_until(40, lambda: run.proxy.count() >= before + len(ERRORS),
-                 f"every error at {piece}: {run.proxy.count() - before} were given")
-    run.figures.injected += len(ERRORS)
+    run.start()
+    t.wait_until(60, lambda: run.proxy.count() == len(ERRORS),
+                 f"{run.name}: {run.proxy.count()} were given: {run.weir.tail()}")
+    run.figures.injected = len(ERRORS)
+    checks.that(run.weir.alive(), f"weir lives on: {run.weir.tail()}")
+    if piece == f.COMMIT:
+        checks.contains(run.weir.log(), ERRORS[0][:30], "what weir says")
+    run.finish(checks)
 
 
 def errors_at_claims(checks):
@@ -282,7 +283,7 @@ def aof_cut(checks):
             checks.that(False, f"cut at {cut} of {begin}..{end}: neither the old nor the new state")
         elif cut in (begin, ends[len(ends) // 2] - 3, end):
             went_on(checks, log, config, cut - begin)
-        private.kill()
+        private.order("halt")
         figures.injected += 1
     checks.that(counts[0] > 0 and counts[1] > 0, f"old and new states: {counts}")
     figures.show(bytes_of_the_commit=end - begin, old_states=counts[0], new_states=counts[1])
@@ -299,8 +300,9 @@ def went_on(checks, log, config, cut):
 def main():
     f.need_tools("kcat", "redis-server")
     checks = t.Checks("redis")
-    f.run_beside(checks, 4, every_error, aof_cut, replies_dropped, replies_never, late_commits,
-                 errors_at_claims, redis_killed, replica_promoted, disk_full)
+    f.run_beside(checks, 4, errors_at_steps, errors_at_commits, aof_cut, replies_dropped,
+                 replies_never, late_commits, errors_at_claims, redis_killed, replica_promoted,
+                 disk_full)
     checks.finish()
 
 

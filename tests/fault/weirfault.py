@@ -23,8 +23,9 @@ BUILD = os.environ.get("WEIR_BUILD") or os.path.join(t.TESTS, "..", "build", "re
 SMALL_BATCHES = 20
 SLOWLY = {"fetch.message.max.bytes": 1, "message.max.bytes": 1000, "fetch.max.bytes": 1000,
           "fetch.wait.max.ms": 10, **t.FAST_GROUP}
-# a dead process's successor takes its place in the group at once
-STATIC = {**SLOWLY, "group.instance.id": "one"}
+# a dead process's successor takes its place in the group at once; the session is long, as a member
+# that missed it on a busy machine would be refused for good under its own name
+STATIC = {**SLOWLY, "group.instance.id": "one", "session.timeout.ms": 30000}
 # the client's queue fills at once and is looked at again a second later: some thousands a second
 STEADILY = {**STATIC, "queued.max.messages.kbytes": 512}
 
@@ -41,7 +42,8 @@ def tool(name):
 
 def need_tools(*services):
     t.need_services(*services)
-    missing = [name for name in ("redis_proxy", "state_dump", "transactions", "clock_off.so") if not os.path.exists(tool(name))]
+    wanted = ("redis_proxy", "state_dump", "transactions", "clock_off.so")
+    missing = [name for name in wanted if not os.path.exists(tool(name))]
     if missing:
         print(f"skipped: {BUILD} has no {', '.join(missing)}: build it first")
         sys.exit(77)

@@ -221,6 +221,14 @@ def consume(name, brokers=None, isolation="read_uncommitted"):
 # ---- private services ----
 
 
+def is_gone(pid):
+    try:
+        with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as stat:
+            return stat.read().rsplit(")", 1)[1].split()[0] == "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return True
+
+
 class Service:
     """A broker or a Redis of the test's own, that may be stopped and killed."""
 
@@ -259,7 +267,9 @@ class Service:
         os.kill(self.pid(), number)
 
     def kill(self):
-        self.signal(signal.SIGKILL)
+        pid = self.pid()
+        os.kill(pid, signal.SIGKILL)
+        wait_until(10, lambda: is_gone(pid), f"{self.script}: process {pid} is gone")
 
     def resume(self):
         self.order("resume")
