@@ -75,7 +75,7 @@ def disturbed(checks, name, action, piece, count):
     run = Run(f"{name} at {piece.strip(':')}", rdkafka=f.STEADILY)
     run.proxy.order(action, 1, count, piece)
     run.start()
-    t.wait_until(30, lambda: run.proxy.count() == count, f"{run.name}: {run.weir.tail()}")
+    t.wait_until(90, lambda: run.proxy.count() == count, f"{run.name}: {run.weir.tail()}")
     run.figures.injected = count
     run.finish(checks)
 
@@ -134,7 +134,7 @@ def every_error(checks, piece, skip):
     run = Run(f"Redis's errors at {piece.strip(':')}", rdkafka=f.STEADILY)
     run.proxy.order("error", skip, len(ERRORS), piece, "|".join(ERRORS))
     run.start()
-    t.wait_until(60, lambda: run.proxy.count() == len(ERRORS),
+    t.wait_until(120, lambda: run.proxy.count() == len(ERRORS),
                  f"{run.name}: {run.proxy.count()} were given: {run.weir.tail()}")
     run.figures.injected = len(ERRORS)
     checks.that(run.weir.alive(), f"weir lives on: {run.weir.tail()}")

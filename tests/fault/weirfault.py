@@ -379,7 +379,7 @@ def beside(checks, lanes, works):
                 checks.that(False, f"{name}: {failure}")
 
 
-def wait_progress(config, weir, seconds=30):
+def wait_progress(config, weir, seconds=60):
     """Waits for one more commit; returns how long that took."""
     redis, begun = t.Redis(config.redis), time.monotonic()
     before = t.offsets(redis, config, PARTITIONS)
