@@ -17,6 +17,7 @@
 #include "common.h"
 #include "weir/clock.h"
 #include "weir/kafka.h"
+#include "weir/memory.h"
 
 enum { BATCH_MAX = 100000, WAIT_MS = 10 };
 static const char program[] = "bench_consume";
@@ -80,6 +81,7 @@ static void read_all(struct weir_consumer *consumer, long max, long slow_ns, lon
 int main(int argc, char **argv) {
     const char *brokers = "", *topic = "";
     long batch = 2000, slow_ns = 0, seconds = 3600;
+    weir_memory_keep(); /* as weir run does */
     const struct bench_option options[] = {
         {"brokers", &brokers, NULL, 0, 0},       {"topic", &topic, NULL, 0, 0},
         {"batch", NULL, &batch, 1, BATCH_MAX},   {"slow", NULL, &slow_ns, 0, 1000000},

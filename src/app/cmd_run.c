@@ -6,6 +6,7 @@
 #include "app/commands.h"
 #include "app/service.h"
 #include "weir/log.h"
+#include "weir/memory.h"
 
 static const char usage[] =
     "usage: weir run --config FILE [--rebuild]\n"
@@ -107,6 +108,7 @@ int weir_cmd_run(int argc, char **argv) {
         return WEIR_ERR_INPUT;
     weir_log_setup(config->log_level, config->log_format);
     block_signals(&signals);
+    weir_memory_keep();
     int status = weir_service_start(&service, config, options.rebuild, &err);
     if (status == 0) {
         weir_log(WEIR_LOG_INFO, "run", "started", WEIR_STR("version", WEIR_VERSION),

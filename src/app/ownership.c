@@ -193,7 +193,7 @@ static int claim(struct weir_worker *w, struct weir_owned *owned) {
     owned->state = state;
     owned->next = found.offset;
     start_clock(w, owned, found.watermark_ms);
-    w->reassign = true;
+    w->reassign = w->fresh = true;
     weir_log(WEIR_LOG_INFO, "worker", "partition claimed", WEIR_STR("topic", topic_of(w, owned)),
              WEIR_INT("partition", owned->number), WEIR_INT("offset", found.offset),
              WEIR_INT("open_sessions", found.open_sessions), WEIR_LOG_END);

@@ -75,6 +75,10 @@ static int take_records(struct weir_worker *w) {
     while (w->pipe_len > 0)
         apply_oldest(w);
     weir_batch_free(batch);
+    if (len > 0 && w->fresh) { /* the first figures of what was claimed need not wait */
+        w->fresh = false;
+        w->commit_us = 0;
+    }
     return len < 0 ? len : 0;
 }
 

@@ -63,6 +63,7 @@ struct weir_worker {
     struct weir_owned **owned;
     size_t owned_len, last_owned;
     bool reassign;      /* the consumer must be told where to read on */
+    bool fresh;         /* something was claimed, and none of its records has come */
     int64_t commit_us;  /* when the next commit is due */
     int64_t backoff_ms; /* Redis is away: the next pause between tries */
     int64_t sample_us;  /* dead letters: when the next one may be logged */

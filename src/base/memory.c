@@ -6,6 +6,12 @@
 
 #include "weir/number.h"
 
+#ifdef WEIR_MIMALLOC
+#include <mimalloc.h>
+#pragma weak mi_option_disable /* a program that is linked without it */
+#pragma weak mi_option_set
+#endif
+
 #define LINE 256
 
 /* The first number behind `name` in a file of lines; -1 when there is none. */
@@ -48,4 +54,14 @@ int64_t weir_memory_available(void) {
         available = lesser(available, space > 0 ? space : 0);
     }
     return available;
+}
+
+void weir_memory_keep(void) {
+#if defined WEIR_MIMALLOC && MI_MALLOC_VERSION < 210
+    if (mi_option_disable)
+        mi_option_disable(mi_option_allow_decommit);
+#elif defined WEIR_MIMALLOC
+    if (mi_option_set)
+        mi_option_set(mi_option_purge_delay, -1);
+#endif
 }
