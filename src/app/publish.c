@@ -292,20 +292,38 @@ static void delete_old(struct weir_evaluator *e, uint32_t window, int dimension,
     weir_publish_end(e, command);
 }
 
+/* The lists that are read together with it are those of our last publication: Redis may have gone
+ * back and forth between two looks, and the script sees only the last state. */
+static int check_number(struct weir_evaluator *e, struct weir_err *err) {
+    struct weir_reply *reply = NULL;
+    int status = weir_gather_answer(e, &reply, err);
+    if (status != 0)
+        return status;
+    uint64_t number = reply->text ? strtoull(reply->text, NULL, 10) : 0;
+    weir_reply_free(reply);
+    if (number == e->number)
+        return 0;
+    weir_redis_disconnect(e->redis); /* the lists are on their way */
+    return weir_err_set(err, WEIR_ERR_UNREACHABLE, "Redis went back while it was read");
+}
+
 static int publish_segments(struct weir_evaluator *e, uint32_t window, struct weir_err *err) {
     uint32_t dimensions = e->config->plan.dimensions_len;
     char key[WEIR_NAME_KEY_MAX], rest[256];
-    for (uint32_t d = 0; d < dimensions; d++) {
+    const char *number[] = {"HGET", e->published_key, "number"};
+    int status = weir_redis_append(e->redis, 3, number, NULL, err);
+    for (uint32_t d = 0; d < dimensions && status == 0; d++) {
         snprintf(rest, sizeof rest, ":%s", e->config->dimension_names[d]);
         key_of(e, key, "top", window, rest);
-        int status =
+        status =
             weir_redis_append(e->redis, 4, (const char *[]){"ZRANGE", key, "0", "-1"}, NULL, err);
-        if (status != 0)
-            return status;
     }
+    if (status == 0)
+        status = check_number(e, err);
+    if (status != 0)
+        return status;
     struct ranked *ranked = malloc((weir_rollup_segments(e->rollup) + 1) * sizeof *ranked);
     WEIR_ASSERT(ranked != NULL);
-    int status = 0;
     for (uint32_t d = 0; d < dimensions && status == 0; d++) {
         struct weir_reply *old = NULL;
         status = weir_gather_answer(e, &old, err);

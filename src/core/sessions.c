@@ -390,7 +390,7 @@ void weir_sessions_evict(struct weir_sessions *sessions, uint32_t keep, weir_ses
                          void *context) {
     if (sessions->len <= keep)
         return;
-    struct due *due = malloc(sessions->len * sizeof *due);
+    struct due *due = calloc(sessions->len, sizeof *due);
     WEIR_ASSERT(due != NULL);
     uint32_t len = 0;
     for (uint32_t slot = 1; slot < sessions->slots_used; slot++) {

@@ -81,13 +81,14 @@ static struct weir_consumer *shell_new(const struct weir_kafka_options *options,
     return self;
 }
 
-static int make(struct weir_consumer **consumer, const struct weir_kafka_options *options,
-                struct weir_rebalance rebalance, struct weir_err *err) {
+/* NULL with `err` set. */
+static struct weir_consumer *make(const struct weir_kafka_options *options,
+                                  struct weir_rebalance rebalance, struct weir_err *err) {
     int code = check_options(options, err);
     rd_kafka_conf_t *conf =
         code == 0 ? weir_kafka_conf_new(options, WEIR_KAFKA_CONSUMER, err) : NULL;
     if (!conf)
-        return -err->code;
+        return NULL;
     struct weir_consumer *self = shell_new(options, rebalance);
     WEIR_ASSERT(self && self->topics);
     rd_kafka_conf_set_opaque(conf, self);
@@ -96,23 +97,21 @@ static int make(struct weir_consumer **consumer, const struct weir_kafka_options
     self->rk = weir_kafka_handle_new(conf, WEIR_KAFKA_CONSUMER, err);
     if (!self->rk) {
         free_memory(self);
-        return -err->code;
+        return NULL;
     }
     /* All callbacks come from the one queue that poll serves: nothing else may be polled, as any
      * poll resets max.poll.interval (librdkafka issue 4176). */
     rd_kafka_poll_set_consumer(self->rk);
     self->queue = rd_kafka_queue_get_consumer(self->rk);
-    *consumer = self;
-    return 0;
+    return self;
 }
 
 int weir_consumer_new(struct weir_consumer **consumer, const struct weir_kafka_options *options,
                       struct weir_rebalance rebalance, struct weir_err *err) {
-    struct weir_consumer *self = NULL;
-    int code = make(&self, options, rebalance, err);
-    if (code != 0)
-        return code;
-    code = subscribe(self, err);
+    struct weir_consumer *self = make(options, rebalance, err);
+    if (!self)
+        return -err->code;
+    int code = subscribe(self, err);
     if (code != 0) {
         weir_consumer_free(self);
         return code;
@@ -123,10 +122,11 @@ int weir_consumer_new(struct weir_consumer **consumer, const struct weir_kafka_o
 
 int weir_consumer_new_alone(struct weir_consumer **consumer,
                             const struct weir_kafka_options *options, struct weir_err *err) {
-    int code = make(consumer, options, (struct weir_rebalance){0}, err);
-    if (code == 0)
-        (*consumer)->alone = true;
-    return code;
+    *consumer = make(options, (struct weir_rebalance){0}, err);
+    if (!*consumer)
+        return -err->code;
+    (*consumer)->alone = true;
+    return 0;
 }
 
 void weir_consumer_free(struct weir_consumer *consumer) {

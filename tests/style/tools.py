@@ -129,9 +129,12 @@ def clang_tidy(tree, build):
     database = build / "compile_commands.json"
     if not database.exists():
         raise Missing(f"{database} is not there: build first")
-    commands = {os.path.realpath(entry["file"]): entry["command"]
-                for entry in json.loads(database.read_text())}
+    entries = json.loads(database.read_text())
+    for entry in entries:  # clang does not know gcc's forms of these
+        entry["command"] = re.sub(r" -f(lto=auto|(no-)?fat-lto-objects)", "", entry["command"])
+    commands = {os.path.realpath(entry["file"]): entry["command"] for entry in entries}
     verdicts = Verdicts(tree, build)
+    (verdicts.folder / "compile_commands.json").write_text(json.dumps(entries))
 
     def one(path):
         command = commands.get(os.path.realpath(tree.root / path))
@@ -139,7 +142,7 @@ def clang_tidy(tree, build):
             return [f"{path}: is not in the build"]
         if verdicts.clean(path, command):
             return []
-        found = tidy_one(tree, build, path)
+        found = tidy_one(tree, verdicts.folder, path)
         if not found:
             verdicts.keep(path, command)
         return found
