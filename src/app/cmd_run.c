@@ -104,10 +104,10 @@ int weir_cmd_run(int argc, char **argv) {
     int wrong = parse(argc, argv, &options);
     if (wrong != 0)
         return wrong < 0 ? 0 : wrong;
+    block_signals(&signals); /* one that comes during the start is answered after it */
     if (load(options.config, &config) != 0)
         return WEIR_ERR_INPUT;
     weir_log_setup(config->log_level, config->log_format);
-    block_signals(&signals);
     weir_memory_keep();
     int status = weir_service_start(&service, config, options.rebuild, &err);
     if (status == 0) {
