@@ -5,6 +5,7 @@
 #include "weir/log.h"
 
 #define MIB ((size_t)1 << 20)
+#define PREFETCH (32 * MIB)
 #define SCRAM_VERSION 0x020601ff
 
 struct setting {
@@ -109,14 +110,13 @@ static int put_all(rd_kafka_conf_t *conf, const struct setting *settings, size_t
     return code;
 }
 
-/* Full queues make librdkafka come back late. Where the pause is a setting, make it short; where
- * it is not (before 2.2), keep the queues from filling: services.md has the measurements. */
+/* Full queues make librdkafka come back late: where the pause is a setting, it is short; where it
+ * is none, kafka_wake.c ends it. So small queues are as fast as large ones. */
 static int put_prefetch(rd_kafka_conf_t *conf, size_t prefetch_bytes, struct weir_err *err) {
     char words[256], text[24];
-    bool short_pause = rd_kafka_conf_set(conf, "fetch.queue.backoff.ms", "5", words,
-                                         sizeof words) == RD_KAFKA_CONF_OK;
+    rd_kafka_conf_set(conf, "fetch.queue.backoff.ms", "5", words, sizeof words); /* if it knows */
     if (prefetch_bytes == 0)
-        prefetch_bytes = short_pause ? 64 * MIB : 256 * MIB;
+        prefetch_bytes = PREFETCH;
     if (prefetch_bytes < MIB)
         return weir_err_set(err, WEIR_ERR_INPUT,
                             "%zu bytes of prefetch are too few: give at least 1MiB",

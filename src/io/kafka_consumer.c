@@ -235,6 +235,7 @@ int weir_consumer_poll(struct weir_consumer *consumer, int timeout_ms, size_t ma
     weir_consumer_look_after(consumer);
     if (consumer->fatal.code != 0)
         return give_fatal(consumer, err);
+    weir_consumer_wake(consumer);
     struct weir_batch *taken = batch_taken(consumer, max);
     ssize_t got = rd_kafka_consume_batch_queue(consumer->queue, timeout_ms, taken->messages, max);
     taken->len = got > 0 ? (size_t)got : 0;

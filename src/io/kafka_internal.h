@@ -55,6 +55,7 @@ struct weir_consumer {
     uint64_t unlogged;  /* errors since then */
     int64_t unknown_us; /* since when a topic is unknown; 0: none */
     int64_t probed_us;  /* the last look for a broker while none answers */
+    int64_t woken_us;   /* the fetchers, last */
     _Atomic bool reachable;
     bool doubtful; /* a connection was lost: ask whether any broker answers */
     _Atomic uint64_t errors;
@@ -76,6 +77,9 @@ void weir_consumer_settle(struct weir_consumer *consumer); /* acts on what is pe
 struct weir_slot *weir_consumer_slot(struct weir_consumer *consumer, int32_t topic,
                                      int32_t partition); /* NULL: not in the table */
 int32_t weir_consumer_topic_index(const struct weir_consumer *consumer, const char *name);
+
+/* kafka_wake.c: now and then, before a batch is taken. */
+void weir_consumer_wake(struct weir_consumer *consumer);
 
 /* kafka_trouble.c */
 void weir_consumer_on_error(rd_kafka_t *rk, int code, const char *reason, void *consumer);
