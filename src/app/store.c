@@ -124,7 +124,8 @@ static int load(struct weir_store *s, const char *tag, struct weir_partition *pa
     return status;
 }
 
-/* Claiming and loading are two steps: somebody may have claimed it meanwhile, and committed. */
+/* Claiming and loading are many steps: meanwhile somebody may have claimed it and committed, or
+ * Redis may have lost the claim, and what was read is of two states. */
 static bool is_still_ours(struct weir_store *s, const char *meta, const char *token) {
     struct weir_reply *reply = NULL;
     struct weir_err ignored;
@@ -190,9 +191,9 @@ int weir_store_claim(struct weir_store *s, const char *topic, int32_t number, ui
             status = weir_partition_import_meta(partition, state->text, state->len, err);
             if (status == 0)
                 status = load(s, claim->tag, partition, err);
-            if (status == -WEIR_ERR_REFUSED && !is_still_ours(s, meta, claim->token))
+            if (status != -WEIR_ERR_UNREACHABLE && !is_still_ours(s, meta, claim->token))
                 status = weir_err_set(err, WEIR_ERR_UNREACHABLE,
-                                      "somebody claimed partition %d of %s while it was loaded",
+                                      "the state of partition %d of %s changed while it was loaded",
                                       number, topic);
         }
     }

@@ -171,6 +171,7 @@ int weir_partition_export(struct weir_partition *p, struct weir_changes *changes
         weir_buf_clear(&p->exported_ticks);
         weir_buf_append(&p->exported_ticks, p->ticks.data, p->ticks.len);
         weir_buf_clear(&p->ticks);
+        p->exported_settled_ms = p->settled_ms;
         p->moved = false;
         p->exported = true;
         if (p->bytes.failed || p->meta.failed)
@@ -203,5 +204,5 @@ void weir_partition_committed(struct weir_partition *p) {
     if (!p->exported)
         return;
     p->exported = false;
-    weir_window_release(&p->window, p->settled_ms);
+    weir_window_release(&p->window, p->exported_settled_ms); /* what came since is not stored yet */
 }

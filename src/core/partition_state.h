@@ -26,6 +26,7 @@ struct weir_partition {
     int64_t newest_ms, watermark_ms; /* INT64_MIN before any event */
     int64_t now_second;              /* the watermark in whole seconds; sessions are closed to it */
     int64_t settled_ms;              /* no event or end of a session comes before this any more */
+    int64_t exported_settled_ms;     /* the same at the last export */
     int64_t offset;                  /* next to read, -1 before any */
     uint64_t records, events;
     uint64_t rejected[WEIR_REASONS];
