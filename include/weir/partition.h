@@ -42,7 +42,9 @@
  *       session that has no cart gets one: carts_created + 1, and carts_bought + 1 if it already
  *       purchased. remove_from_cart takes pieces (not below 0); a cart that this empties, in a
  *       session without a purchase and under cart: non_empty, is no longer one: carts_emptied + 1.
- *     - purchase: without an order id it counts; with one, once in its session. When it counts:
+ *     - purchase: without an order id it counts; with one, once in its session. (With sessions_max
+ *       order ids known in all open sessions, the id of one that counts is not kept.) When it
+ * counts:
  *       orders + 1, revenue + value; the first one of the session: converted + 1, and
  *       carts_bought + 1 if the session has a cart; and if the visitor's abandoned cart is in the
  *       recovery table with time <= its end + recovery: recovered + 1, and it leaves the table.
@@ -58,6 +60,10 @@
  *     max(last, now) in the order of their end rounded up to a second, whole seconds at a time,
  *     until at most sessions_max - 1 - sessions_max / 16 are open; each but a bot's counts as
  * evicted there.
+ *     After each event and tick: an abandoned cart waits while its end + recovery >= newest -
+ *     out_of_orderness - allowed_lateness. When more than 2 * sessions_max wait, those are forgotten
+ *     that ended first, by their end rounded up to a second, whole seconds at a time, until at most
+ *     2 * sessions_max less a sixteenth of it wait.
  *  9. A session that starts enters the sample of its hour (weir/overlap.h), unless it is one of its
  *     own of step 4.
  */
@@ -109,6 +115,9 @@ void weir_partition_finish(struct weir_partition *partition);
 
 /* True when so many buckets or sessions changed that a commit should not wait. */
 bool weir_partition_is_full(const struct weir_partition *partition);
+
+/* About the bytes that the changes of the next export take, but for the counters'. */
+size_t weir_partition_pending(const struct weir_partition *partition);
 
 struct weir_partition_status {
     int64_t offset;       /* the next one to read; -1 before any record */

@@ -1,9 +1,12 @@
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "core/partition_state.h"
 #include "core/records.h"
 
+#define KEEP_BYTES ((size_t)8 << 20) /* a larger buffer is given back once its commit is done */
+#define KEEP_REMOVED ((size_t)1 << 16)
 #define AHEAD 8 /* sessions from the request for a session's line to its turn */
 
 /* Starts a new value; its bytes are appended to p->bytes until finish_change. */
@@ -205,4 +208,11 @@ void weir_partition_committed(struct weir_partition *p) {
         return;
     p->exported = false;
     weir_window_release(&p->window, p->exported_settled_ms); /* what came since is not stored yet */
+    if (p->bytes.cap > KEEP_BYTES)
+        weir_buf_close(&p->bytes);
+    if (p->removed_cap > KEEP_REMOVED && p->removed_len == 0) {
+        free(p->removed);
+        p->removed = NULL;
+        p->removed_cap = 0;
+    }
 }

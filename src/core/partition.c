@@ -3,11 +3,11 @@
 #include <xxhash.h>
 
 #include "core/partition_state.h"
+#include "core/records.h"
 #include "core/step.h"
 
 #define SEED_SESSION 0x73657373696f6e00ULL
 #define SEED_VISITOR 0x76697369746f7200ULL
-#define FULL_DELTAS (WEIR_DELTAS_MAX - 16)
 #define FULL_DIRTY (1U << 19)
 #define EXPORT_BYTES_MAX ((size_t)1 << 31)
 
@@ -27,7 +27,7 @@ struct weir_partition *weir_partition_new(const struct weir_plan *plan) {
     struct weir_sessions_timing timing = {plan->gap_ms, plan->cap_ms};
     p->sessions = weir_sessions_new(timing, plan->sessions_max);
     p->bots = calloc(1, sizeof *p->bots);
-    int failed = weir_visitors_init(&p->visitors, plan->recovery_ms);
+    int failed = weir_visitors_init(&p->visitors, plan->recovery_ms, 2 * plan->sessions_max);
     failed |= weir_window_init(&p->window, plan);
     for (uint32_t d = 0; d < plan->dimensions_len; d++)
         failed |= weir_values_init(&p->values[d], plan->values_max);
@@ -106,6 +106,12 @@ static void raise_watermark(struct weir_partition *p, int64_t watermark_ms) {
     p->settled_ms = floor_ms < second * 1000 ? floor_ms : second * 1000;
 }
 
+/* Between events, so that the order of the sessions that one event ends says nothing. */
+static inline void trim_visitors(struct weir_partition *p) {
+    if (p->visitors.waiting > p->visitors.max)
+        weir_visitors_trim(&p->visitors, weir_partition_floor_ms(p));
+}
+
 /* Step 1 of the header. */
 static enum weir_reason admit(struct weir_partition *p, const struct weir_event *event,
                               int64_t kafka_ms) {
@@ -132,6 +138,7 @@ enum weir_reason weir_partition_apply(struct weir_partition *p, const struct wei
     }
     p->events++;
     weir_step_event(p, event, key);
+    trim_visitors(p);
     return WEIR_OK;
 }
 
@@ -154,6 +161,7 @@ void weir_partition_tick(struct weir_partition *p, int64_t watermark_ms) {
     p->moved = true;
     weir_buf_printf(&p->ticks, "%lld:%lld\n", (long long)p->offset, (long long)watermark_ms);
     raise_watermark(p, watermark_ms);
+    trim_visitors(p);
 }
 
 void weir_partition_finish(struct weir_partition *p) {
@@ -164,7 +172,12 @@ void weir_partition_finish(struct weir_partition *p) {
 /* ---- what others may see ---- */
 
 bool weir_partition_is_full(const struct weir_partition *p) {
-    return p->window.deltas_len >= FULL_DELTAS || p->dirty_len >= FULL_DIRTY;
+    return weir_window_is_full(&p->window) || p->dirty_len >= FULL_DIRTY;
+}
+
+size_t weir_partition_pending(const struct weir_partition *p) {
+    return p->dirty_len * WEIR_RECORD_WHOLE_BYTES + p->removed_len * WEIR_RECORD_REMOVED_BYTES +
+           p->visitors.changed_len * WEIR_RECORD_VISITOR_BYTES;
 }
 
 void weir_partition_status(const struct weir_partition *p, struct weir_partition_status *status) {

@@ -7,7 +7,7 @@
 
 #define NAME_LEN 13     /* kind, key, check */
 #define PROGRESS_MAX 16 /* the largest back_ms, events and flags */
-#define WHOLE_MAX (NAME_LEN + PROGRESS_MAX + 10 + 8 + 5 + 3 * WEIR_DIMENSIONS_MAX)
+#define WHOLE_MAX WEIR_RECORD_WHOLE_BYTES
 
 /* Room is asked for once a record: a commit has a hundred thousand of them. NULL: the buffer has
  * failed. */

@@ -9,6 +9,11 @@
 
 #include "core/partition_state.h"
 
+/* The most that a record takes, but for the orders in a whole session's: what a commit will be. */
+#define WEIR_RECORD_WHOLE_BYTES (13 + 16 + 10 + 8 + 5 + 3 * WEIR_DIMENSIONS_MAX)
+#define WEIR_RECORD_REMOVED_BYTES 13
+#define WEIR_RECORD_VISITOR_BYTES 19
+
 enum weir_record_kind {
     WEIR_RECORD_WHOLE = 1, /* a session, all of it */
     WEIR_RECORD_UPDATE,    /* an open session's last, events and flags */

@@ -34,6 +34,7 @@ struct weir_sessions {
 
     struct weir_order *orders; /* [0] is not used */
     uint32_t orders_cap, orders_used, free_orders;
+    uint32_t order_ids; /* nodes with a hash */
 
     struct weir_wheel wheel;
     bool wheel_started;
@@ -232,6 +233,7 @@ struct weir_session *weir_sessions_add(struct weir_sessions *sessions, uint64_t 
 void weir_sessions_drop_orders(struct weir_sessions *sessions, struct weir_session *session) {
     while (session->orders) {
         uint32_t number = session->orders;
+        sessions->order_ids -= sessions->orders[number].hash != 0;
         session->orders = sessions->orders[number].next;
         sessions->orders[number].next = sessions->free_orders;
         sessions->free_orders = number;
@@ -423,6 +425,10 @@ struct weir_order *weir_sessions_order(const struct weir_sessions *sessions,
     return NULL;
 }
 
+uint32_t weir_sessions_order_ids(const struct weir_sessions *sessions) {
+    return sessions->order_ids;
+}
+
 struct weir_order *weir_sessions_add_order(struct weir_sessions *sessions,
                                            struct weir_session *session, uint64_t hash) {
     uint32_t number = sessions->free_orders;
@@ -438,6 +444,7 @@ struct weir_order *weir_sessions_add_order(struct weir_sessions *sessions,
         }
         number = sessions->orders_used++;
     }
+    sessions->order_ids += hash != 0;
     sessions->orders[number] = (struct weir_order){.hash = hash, .next = session->orders};
     session->orders = number;
     return &sessions->orders[number];

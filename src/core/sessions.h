@@ -116,6 +116,8 @@ struct weir_session *weir_sessions_next_in_chunk(const struct weir_sessions *ses
 /* Orders: the node of that hash in the session, NULL when there is none. */
 struct weir_order *weir_sessions_order(const struct weir_sessions *sessions,
                                        const struct weir_session *session, uint64_t hash);
+/* How many orders are known by their id. */
+uint32_t weir_sessions_order_ids(const struct weir_sessions *sessions);
 /* Appends a node with no orders in it. */
 struct weir_order *weir_sessions_add_order(struct weir_sessions *sessions,
                                            struct weir_session *session, uint64_t hash);

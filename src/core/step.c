@@ -199,6 +199,10 @@ static void purchase(struct weir_partition *p, struct weir_session *session,
     struct weir_order *order = weir_sessions_order(p->sessions, session, hash);
     if (order && hash)
         return; /* the same order again */
+    if (hash && weir_sessions_order_ids(p->sessions) >= p->plan->sessions_max) {
+        hash = 0; /* no room to know it by */
+        order = weir_sessions_order(p->sessions, session, hash);
+    }
     if (!order)
         order = weir_sessions_add_order(p->sessions, session, hash);
     order->orders++;

@@ -7,8 +7,8 @@
 #define BITS_MIN 8 /* not below the bits of a chunk */
 #define GONE INT64_MIN
 
-int weir_visitors_init(struct weir_visitors *visitors, int64_t recovery_ms) {
-    *visitors = (struct weir_visitors){.bits = BITS_MIN, .recovery_ms = recovery_ms};
+int weir_visitors_init(struct weir_visitors *visitors, int64_t recovery_ms, uint32_t max) {
+    *visitors = (struct weir_visitors){.bits = BITS_MIN, .max = max, .recovery_ms = recovery_ms};
     visitors->slots = calloc((size_t)1 << BITS_MIN, sizeof *visitors->slots);
     return visitors->slots ? 0 : -1;
 }
@@ -31,25 +31,31 @@ static struct weir_abandoned *slot_of(const struct weir_visitors *visitors, uint
     return &visitors->slots[at];
 }
 
+static bool is_waiting(const struct weir_visitors *visitors, const struct weir_abandoned *entry,
+                       int64_t floor_ms) {
+    return entry->visitor && entry->end_ms != GONE &&
+           entry->end_ms + visitors->recovery_ms >= floor_ms;
+}
+
 /* Leaves out what is past recovery or recovered, and makes room for as many again. */
 static void rebuild(struct weir_visitors *visitors, int64_t floor_ms) {
     struct weir_abandoned *old = visitors->slots;
     uint32_t old_len = 1U << visitors->bits, kept = 0;
     for (uint32_t i = 0; i < old_len; i++) {
-        if (old[i].end_ms == GONE || old[i].end_ms + visitors->recovery_ms < floor_ms)
+        if (!is_waiting(visitors, &old[i], floor_ms))
             old[i].visitor = 0;
         kept += old[i].visitor != 0;
     }
-    while (visitors->bits > BITS_MIN && kept * 4 < 1U << (visitors->bits - 1))
+    while (visitors->bits > BITS_MIN && kept * 8 < 1U << visitors->bits)
         visitors->bits--;
-    while (kept * 4 >= 1U << visitors->bits)
+    while (kept * 2 >= 1U << visitors->bits)
         visitors->bits++;
     visitors->slots = calloc((size_t)1 << visitors->bits, sizeof *visitors->slots);
     WEIR_ASSERT(visitors->slots != NULL);
     for (uint32_t i = 0; i < old_len; i++)
         if (old[i].visitor)
             *slot_of(visitors, old[i].visitor) = old[i];
-    visitors->used = kept;
+    visitors->used = visitors->waiting = kept;
     free(old);
 }
 
@@ -58,7 +64,7 @@ static struct weir_abandoned *slot_for(struct weir_visitors *visitors, uint64_t 
     struct weir_abandoned *slot = slot_of(visitors, visitor);
     if (slot->visitor)
         return slot;
-    if (visitors->used * 2 >= 1U << visitors->bits) {
+    if (visitors->used / 3 >= 1U << (visitors->bits - 2)) {
         rebuild(visitors, floor_ms);
         slot = slot_of(visitors, visitor);
     }
@@ -77,11 +83,67 @@ static void mark(struct weir_visitors *visitors, uint64_t visitor) {
     visitors->changed[visitors->changed_len++] = visitor;
 }
 
+/* ---- the ceiling ---- */
+
+static int64_t second_of(const struct weir_abandoned *entry) {
+    return (entry->end_ms + 999) / 1000;
+}
+
+/* How many of those that wait end in a second up to `last`; also the first and the last second. */
+static uint32_t count_until(const struct weir_visitors *visitors, int64_t floor_ms, int64_t last,
+                            int64_t *lowest, int64_t *highest) {
+    uint32_t count = 0;
+    *lowest = INT64_MAX;
+    *highest = INT64_MIN;
+    for (uint32_t i = 0; i < 1U << visitors->bits; i++) {
+        const struct weir_abandoned *entry = &visitors->slots[i];
+        if (!is_waiting(visitors, entry, floor_ms))
+            continue;
+        int64_t second = second_of(entry);
+        count += second <= last;
+        *lowest = second < *lowest ? second : *lowest;
+        *highest = second > *highest ? second : *highest;
+    }
+    return count;
+}
+
+/* The first second by which at least `n` of those that wait end. */
+static int64_t nth_second(const struct weir_visitors *visitors, int64_t floor_ms, uint32_t n) {
+    int64_t low, high, first, last;
+    count_until(visitors, floor_ms, 0, &low, &high);
+    while (low < high) {
+        int64_t middle = low + (high - low) / 2;
+        if (count_until(visitors, floor_ms, middle, &first, &last) >= n)
+            high = middle;
+        else
+            low = middle + 1;
+    }
+    return low;
+}
+
+void weir_visitors_trim(struct weir_visitors *visitors, int64_t floor_ms) {
+    int64_t first, last;
+    visitors->waiting = count_until(visitors, floor_ms, INT64_MAX, &first, &last);
+    if (visitors->waiting <= visitors->max)
+        return;
+    uint32_t keep = visitors->max - visitors->max / 16;
+    int64_t until = nth_second(visitors, floor_ms, visitors->waiting - keep);
+    for (uint32_t i = 0; i < 1U << visitors->bits; i++) {
+        struct weir_abandoned *entry = &visitors->slots[i];
+        if (!is_waiting(visitors, entry, floor_ms) || second_of(entry) > until)
+            continue;
+        entry->end_ms = GONE;
+        mark(visitors, entry->visitor);
+        visitors->waiting--;
+    }
+}
+
 void weir_visitors_abandoned(struct weir_visitors *visitors, uint64_t visitor, int64_t end_ms,
                              int64_t floor_ms) {
     struct weir_abandoned *slot = slot_for(visitors, visitor, floor_ms);
     if (slot->end_ms >= end_ms)
         return;
+    visitors->waiting += !is_waiting(visitors, slot, floor_ms);
     slot->end_ms = end_ms;
     mark(visitors, visitor);
 }
@@ -91,6 +153,7 @@ bool weir_visitors_recover(struct weir_visitors *visitors, uint64_t visitor, int
     if (!slot->visitor || slot->end_ms == GONE || time_ms > slot->end_ms + visitors->recovery_ms)
         return false;
     slot->end_ms = GONE;
+    visitors->waiting--;
     mark(visitors, visitor);
     return true;
 }
@@ -103,6 +166,8 @@ const struct weir_abandoned *weir_visitors_find(const struct weir_visitors *visi
 
 void weir_visitors_restore(struct weir_visitors *visitors, uint64_t visitor, int64_t end_ms) {
     struct weir_abandoned *slot = slot_for(visitors, visitor, GONE);
+    visitors->waiting += end_ms != GONE;
+    visitors->waiting -= slot->end_ms != GONE;
     slot->end_ms = end_ms;
 }
 

@@ -3,6 +3,7 @@
  *
  * An open-addressing table of (visitor's hash, end of the session that abandoned). Entries that
  * are past recovery count for nothing and are dropped when the table is next rebuilt or exported.
+ * Of the others about `max` are kept. Memory: 32 to 64 bytes a visitor.
  */
 #ifndef WEIR_CORE_VISITORS_H
 #define WEIR_CORE_VISITORS_H
@@ -19,12 +20,14 @@ struct weir_abandoned {
 struct weir_visitors {
     struct weir_abandoned *slots;
     uint32_t bits, used;
+    uint32_t max;
+    uint32_t waiting; /* at least as many as wait for recovery; exact after a trim */
     int64_t recovery_ms;
     uint64_t *changed; /* visitors changed since the last export, with repeats */
     size_t changed_len, changed_cap;
 };
 
-int weir_visitors_init(struct weir_visitors *visitors, int64_t recovery_ms);
+int weir_visitors_init(struct weir_visitors *visitors, int64_t recovery_ms, uint32_t max);
 void weir_visitors_close(struct weir_visitors *visitors);
 size_t weir_visitors_memory(const struct weir_visitors *visitors);
 
@@ -32,6 +35,9 @@ size_t weir_visitors_memory(const struct weir_visitors *visitors);
  * entries past recovery by then go. */
 void weir_visitors_abandoned(struct weir_visitors *visitors, uint64_t visitor, int64_t end_ms,
                              int64_t floor_ms);
+/* With more than `max` waiting: those are forgotten that ended first, by the second of their end
+ * rounded up, whole seconds at a time, until at most max - max / 16 wait. */
+void weir_visitors_trim(struct weir_visitors *visitors, int64_t floor_ms);
 /* True when a purchase at time_ms recovers a cart, which is then forgotten. */
 bool weir_visitors_recover(struct weir_visitors *visitors, uint64_t visitor, int64_t time_ms);
 /* The entry of a visitor, NULL when there is none. */

@@ -13,8 +13,8 @@ static void *grow(void *array, uint32_t *cap, size_t size) {
     return grown;
 }
 
-static int cells_init(struct weir_cells *cells, uint32_t segments) {
-    *cells = (struct weir_cells){0};
+static int cells_init(struct weir_cells *cells, uint32_t segments, uint32_t *used) {
+    *cells = (struct weir_cells){.used = used};
     cells->map = calloc(segments, sizeof *cells->map);
     return cells->map ? 0 : -1;
 }
@@ -31,6 +31,11 @@ int weir_window_init(struct weir_window *window, const struct weir_plan *plan) {
     WEIR_ASSERT(weir_level_ms[0] == WEIR_DELTA_MS);
     *window = (struct weir_window){.plan = plan, .watermark_ms = INT64_MIN};
     window->segments = 1 + plan->dimensions_len * (plan->values_max + 2);
+    size_t maps = WEIR_MAPS_MAX / (window->segments * sizeof(uint32_t));
+    window->deltas_max = maps > WEIR_DELTAS_MAX   ? WEIR_DELTAS_MAX
+                         : maps < WEIR_DELTAS_MIN ? WEIR_DELTAS_MIN
+                                                  : (uint32_t)maps;
+    window->cells_max = WEIR_CELLS_MAX / sizeof(int64_t[WEIR_COUNTERS]);
     for (int level = 0; level < WEIR_LEVELS; level++)
         window->levels[level].retention_ms = weir_level_retention_ms(plan, level);
     return 0;
@@ -55,7 +60,8 @@ void weir_window_close(struct weir_window *window) {
 size_t weir_window_memory(const struct weir_window *window) {
     size_t bytes = 0;
     for (uint32_t i = 0; i < window->deltas_cap; i++)
-        bytes += window->deltas[i].cap * sizeof(int64_t[WEIR_COUNTERS]) + window->segments;
+        bytes += window->deltas[i].cap * sizeof(int64_t[WEIR_COUNTERS]) +
+                 window->segments * sizeof *window->deltas[i].map;
     for (int l = 0; l < WEIR_LEVELS; l++)
         for (uint32_t i = 0; i < window->levels[l].len; i++)
             bytes += sizeof(struct weir_stored) + window->levels[l].buckets[i].len;
@@ -73,19 +79,21 @@ uint32_t weir_window_segment(const struct weir_window *window, uint32_t dense) {
 
 struct weir_cells *weir_window_find_delta(struct weir_window *window, int64_t time_ms) {
     int64_t start_ms = time_ms - time_ms % WEIR_DELTA_MS;
+    if (window->cells_used >= window->cells_max)
+        weir_window_fold(window);
     for (uint32_t i = window->deltas_len; i-- > 0;) {
         if (window->deltas[i].start_ms == start_ms) {
             window->last = i;
             return &window->deltas[i];
         }
     }
-    if (window->deltas_len == WEIR_DELTAS_MAX)
+    if (window->deltas_len == window->deltas_max)
         weir_window_fold(window);
     if (window->deltas_len == window->deltas_cap) {
         uint32_t first = window->deltas_cap;
         window->deltas = grow(window->deltas, &window->deltas_cap, sizeof *window->deltas);
         for (uint32_t i = first; i < window->deltas_cap; i++) {
-            int failed = cells_init(&window->deltas[i], window->segments);
+            int failed = cells_init(&window->deltas[i], window->segments, &window->cells_used);
             WEIR_ASSERT(!failed);
         }
     }
@@ -101,6 +109,8 @@ int64_t *weir_cells_add(struct weir_cells *cells, uint32_t dense) {
         WEIR_ASSERT(cells->dense != NULL);
     }
     uint32_t number = cells->len++;
+    if (cells->used)
+        ++*cells->used;
     cells->dense[number] = dense;
     cells->map[dense] = number + 1;
     memset(cells->cells[number], 0, sizeof cells->cells[number]);
@@ -128,6 +138,8 @@ void weir_cells_add_bin(struct weir_cells *cells, uint32_t bin) {
 static void cells_clear(struct weir_cells *cells) {
     for (uint32_t i = 0; i < cells->len; i++)
         cells->map[cells->dense[i]] = 0;
+    if (cells->used)
+        *cells->used -= cells->len;
     cells->len = 0;
     if (cells->hll)
         memset(cells->hll, 0, WEIR_HLL_REGISTERS);
@@ -186,7 +198,7 @@ static void remove_expired(struct weir_level *level, int64_t width_ms, int64_t w
 
 int weir_window_keep_totals(struct weir_window *window) {
     window->totals_bins = calloc(WEIR_BINS, sizeof *window->totals_bins);
-    if (!window->totals_bins || cells_init(&window->totals, window->segments) != 0)
+    if (!window->totals_bins || cells_init(&window->totals, window->segments, NULL) != 0)
         return -1;
     window->totals_kept = true;
     return 0;
@@ -254,6 +266,21 @@ static void fold_level(struct weir_window *window, int l) {
     }
 }
 
+bool weir_window_is_full(const struct weir_window *window) {
+    return window->deltas_len >= window->deltas_max / 4 * 3;
+}
+
+/* One that had many segments gives the memory back: all of them would hold it for good. */
+static void give_back(const struct weir_window *window, struct weir_cells *cells) {
+    if (cells->cap <= window->cells_max / WEIR_DELTAS_MIN)
+        return;
+    free(cells->cells);
+    free(cells->dense);
+    cells->cells = NULL;
+    cells->dense = NULL;
+    cells->cap = 0;
+}
+
 void weir_window_fold(struct weir_window *window) {
     /* From the finest on: what shares a bucket there shares it in every coarser level too. */
     for (int l = 0; l < WEIR_LEVELS; l++)
@@ -263,6 +290,7 @@ void weir_window_fold(struct weir_window *window) {
         if (window->totals_kept)
             fold_totals(window, &window->deltas[i]);
         cells_clear(&window->deltas[i]);
+        give_back(window, &window->deltas[i]);
     }
     window->deltas_len = 0;
     window->last = 0;

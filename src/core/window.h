@@ -18,6 +18,9 @@
 #include "weir/plan.h"
 
 #define WEIR_DELTAS_MAX 64
+#define WEIR_DELTAS_MIN 16 /* also where there are so many segments that a delta's map is large */
+#define WEIR_MAPS_MAX ((size_t)16 << 20)  /* bytes that all deltas' maps may take */
+#define WEIR_CELLS_MAX ((size_t)8 << 20)  /* bytes of cells at which a fold does not wait */
 #define WEIR_DELTA_MS 10000 /* weir_level_ms[0] */
 
 /* Counters by dense segment: 0 is the total, then every value of every dimension. */
@@ -27,6 +30,7 @@ struct weir_cells {
     uint32_t *dense;  /* cell number to dense segment */
     int64_t (*cells)[WEIR_COUNTERS];
     uint32_t len, cap;
+    uint32_t *used; /* counts the cells of all deltas, NULL for one that stands alone */
     uint8_t *hll;   /* NULL until the first visitor */
     uint32_t *bins; /* of the total's settled durations, NULL until the first */
 };
@@ -52,7 +56,8 @@ struct weir_window {
     int64_t watermark_ms;      /* the partition's; buckets are deleted by it */
     uint32_t segments;         /* dense ones */
     struct weir_cells *deltas; /* the first deltas_len are in use, the others keep their memory */
-    uint32_t deltas_len, deltas_cap, last;
+    uint32_t deltas_len, deltas_cap, deltas_max, last;
+    uint32_t cells_used, cells_max; /* of all deltas */
     struct weir_level levels[WEIR_LEVELS];
     bool totals_kept;
     struct weir_cells totals;
@@ -71,12 +76,12 @@ static inline uint32_t weir_window_dense(const struct weir_window *window, uint3
 uint32_t weir_window_segment(const struct weir_window *window, uint32_t dense);
 
 /* The delta of the bucket that holds time_ms. Valid until the next call or fold. Folds first when
- * there are WEIR_DELTAS_MAX of them. */
+ * there are too many of them, or of their cells: a fold changes no figure, whenever it comes. */
 struct weir_cells *weir_window_find_delta(struct weir_window *window, int64_t time_ms);
 static inline struct weir_cells *weir_window_delta(struct weir_window *window, int64_t time_ms) {
     struct weir_cells *last = &window->deltas[window->last]; /* nearly always */
     if (window->last < window->deltas_len && time_ms >= last->start_ms &&
-        time_ms - last->start_ms < WEIR_DELTA_MS)
+        time_ms - last->start_ms < WEIR_DELTA_MS && window->cells_used < window->cells_max)
         return last;
     return weir_window_find_delta(window, time_ms);
 }
@@ -92,6 +97,9 @@ void weir_cells_add_bin(struct weir_cells *cells, uint32_t bin);
 
 /* From now on folds also add everything up, whatever its bucket. 0, or -1 when memory is out. */
 int weir_window_keep_totals(struct weir_window *window);
+
+/* True when a commit should not wait, as the next deltas would be folded alone. */
+bool weir_window_is_full(const struct weir_window *window);
 
 /* Adds the deltas to the stored buckets, deletes those that fell out of retention, and lets go of
  * the bytes of untouched ones that end at or before settled_ms. */

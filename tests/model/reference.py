@@ -125,12 +125,14 @@ class Partition:
             self.write(event.time, [TOTAL], "bot_events", 1)
         else:
             self.count(event)
+        self.forget_carts()
         return "ok"
 
     def tick(self, watermark):
         """The partition was idle: time passes without an event."""
         if self.watermark is not None:  # before any event there is nothing that could end
             self.time_passes(watermark)
+            self.forget_carts()
 
     def finish(self):
         """The end of all input: every session ends at its own end."""
@@ -313,7 +315,9 @@ class Partition:
         if event.order is not None:
             if event.order in session.order_ids:
                 return
-            session.order_ids.add(event.order)
+            known = sum(len(other.order_ids) for other in self.sessions.values())
+            if known < self.plan.sessions_max:
+                session.order_ids.add(event.order)
         session.orders += 1
         session.revenue += event.value
         write("orders")
@@ -361,6 +365,22 @@ class Partition:
         if abandoned and session.visitor and self.plan.recovery:
             known = self.abandoned.get(session.visitor, end)
             self.abandoned[session.visitor] = max(known, end)
+
+    def forget_carts(self):
+        """Of too many abandoned carts that may still be recovered, the first are forgotten."""
+        plan, limit = self.plan, 2 * self.plan.sessions_max
+        if self.newest is None:
+            return
+        floor = self.newest - plan.out_of_orderness - plan.allowed_lateness
+        waiting = [v for v, end in self.abandoned.items() if end + plan.recovery >= floor]
+        if len(waiting) <= limit:
+            return
+        while len(waiting) > limit - limit // 16:
+            first = min(-(-self.abandoned[visitor] // SECOND) for visitor in waiting)
+            for visitor in waiting[:]:
+                if -(-self.abandoned[visitor] // SECOND) == first:
+                    waiting.remove(visitor)
+                    del self.abandoned[visitor]
 
     # ---- segments -------------------------------------------------------------------------------
 
