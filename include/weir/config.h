@@ -23,6 +23,15 @@
 
 enum weir_start { WEIR_START_EARLIEST, WEIR_START_LATEST, WEIR_START_TIME };
 
+/* What `memory` is divided into; all 0 without it, but for `partition`. */
+struct weir_memory_shares {
+    size_t limit;        /* resident bytes of the process */
+    size_t producer;     /* the queue of one Kafka producer */
+    size_t commit;       /* changes of one worker that wait for a commit */
+    size_t partition;    /* what one partition may take at most */
+    uint32_t partitions; /* how many of those fit */
+};
+
 struct weir_config {
     char *path; /* as given, for messages and reload */
 
@@ -58,6 +67,7 @@ struct weir_config {
     uint32_t publish_top;
     int64_t publish_retention_ms;
     size_t prefetch_bytes; /* kafka prefetch over the whole process; 0: default */
+    struct weir_memory_shares memory;
     enum weir_log_level log_level;
     enum weir_log_format log_format;
 

@@ -26,6 +26,7 @@ struct weir_kafka_options {
     size_t properties_len;
     const char *client_id;
     size_t prefetch_bytes; /* over all partitions of the consumer; 0: the default */
+    size_t queue_bytes;    /* records that wait in the producer; 0: the default */
 };
 
 struct weir_record {

@@ -56,6 +56,9 @@ void weir_admin_metrics(struct weir_admin *admin, const struct weir_request *req
         input.evaluator = &evaluator;
     }
     weir_process_figures(&input.process);
+    pthread_mutex_lock(&service->lock);
+    input.memory = service->config->memory;
+    pthread_mutex_unlock(&service->lock);
     response->content_type = "text/plain; version=0.0.4; charset=utf-8";
     weir_metrics_text(&response->body, &input);
     free(workers);

@@ -90,6 +90,7 @@ static void wait_for_end(struct weir_service *service, const sigset_t *signals) 
             weir_log(WEIR_LOG_INFO, "run", "ends: draining and committing", WEIR_LOG_END);
             return;
         }
+        weir_service_watch_memory(service);
         if (got == SIGHUP || atomic_exchange(&service->reload_wanted, false))
             weir_service_reload(service);
     }

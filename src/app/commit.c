@@ -131,6 +131,7 @@ int weir_commit_all(struct weir_worker *w) {
 void weir_commit_show_figures(struct weir_worker *w) {
     struct weir_worker_figures *figures = &w->figures;
     figures->seen_us = weir_clock_monotonic_us();
+    figures->assigned = (uint32_t)w->owned_len;
     figures->partitions_len = 0;
     figures->caught_up = w->owned_len > 0;
     if (w->consumer) {

@@ -5,6 +5,7 @@
 #include <xxhash.h>
 
 #include "config_load.h"
+#include "config_memory.h"
 #include "config_value.h"
 #include "weir/buf.h"
 
@@ -162,5 +163,6 @@ void weir_load_plan(struct weir_loader *loader, struct weir_config *config) {
     for (size_t i = 0; i < weir_load_items(list); i++)
         read_window(loader, plan, weir_load_item(list, i));
     qsort(plan->windows_ms, plan->windows_len, sizeof plan->windows_ms[0], ascending);
+    weir_load_memory(loader, config);
     plan->fingerprint = fingerprint(loader, config);
 }

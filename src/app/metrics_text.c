@@ -224,6 +224,21 @@ static void put_process(struct sheet *sheet, const struct row *row) {
     put_figure(sheet, row, NULL, &sheet->input->process);
 }
 
+/* Nothing without a limit. */
+static void put_memory(struct sheet *sheet, const struct row *row) {
+    if (sheet->input->memory.limit > 0)
+        put_figure(sheet, row, NULL, &sheet->input->memory);
+}
+
+static void put_memory_fits(struct sheet *sheet, const struct row *row) {
+    uint64_t assigned = 0;
+    for (size_t i = 0; i < sheet->input->workers_len; i++)
+        assigned += sheet->input->workers[i].assigned;
+    if (sheet->input->memory.limit > 0)
+        put_sample(sheet, row->name, "", NULL,
+                   assigned <= sheet->input->memory.partitions ? "1" : "0");
+}
+
 static void put_build(struct sheet *sheet, const struct row *row) {
     put_sample(
         sheet, row->name, "",
@@ -237,6 +252,7 @@ static void put_build(struct sheet *sheet, const struct row *row) {
 #define PARTITION(field) offsetof(struct weir_partition_figures, field)
 #define EVALUATOR(field) offsetof(struct weir_evaluator_figures, field)
 #define SINK(field) offsetof(struct weir_sink_figures, field)
+#define MEMORY(field) offsetof(struct weir_memory_shares, field)
 #define PROCESS(field) offsetof(struct weir_process_figures, field)
 
 static const struct row rows[] = {
@@ -332,6 +348,12 @@ static const struct row rows[] = {
      put_sinks, U64, SINK(refused), 0},
     {"weir_sink_waiting", "gauge", "sink", "alerts in the sink's queue", put_sinks, I64,
      SINK(waiting), 0},
+    {"weir_memory_limit_bytes", "gauge", "", "what `memory` allows the process", put_memory, SIZE,
+     MEMORY(limit), 0},
+    {"weir_memory_partitions", "gauge", "", "partitions that fit in `memory`, each as full as may be",
+     put_memory, U32, MEMORY(partitions), 0},
+    {"weir_memory_fits", "gauge", "", "1 while no more partitions are assigned here than fit",
+     put_memory_fits, BOOL, 0, 0},
     {"process_cpu_seconds_total", "counter", "", "user and system time", put_process, DOUBLE,
      PROCESS(cpu_seconds), 0},
     {"process_start_time_seconds", "gauge", "", "start, since 1970 UTC", put_process, DOUBLE,

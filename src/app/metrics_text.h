@@ -32,6 +32,7 @@ struct weir_metrics_input {
     const struct weir_sink_figures *sinks;
     size_t sinks_len;
     struct weir_process_figures process;
+    struct weir_memory_shares memory;
     const char *kafka_version;
 };
 void weir_metrics_text(struct weir_buf *out, const struct weir_metrics_input *input);

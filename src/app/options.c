@@ -54,7 +54,8 @@ static const struct weir_option options[] = {
     {"kafka.client_id", TEXT, "weir", .min = 1, .max = 200, CONFIG(kafka.client_id),
      .help = "the name by which brokers log this program"},
     {"kafka.prefetch", SIZE, "0", .example = "256MiB", .max = 64 * GIB, CONFIG(prefetch_bytes),
-     .help = "memory for records fetched ahead, over the whole process; 0: weir chooses"},
+     .help = "memory for records fetched ahead, over the whole process; 0: weir chooses, an eighth "
+             "of `memory` where that is set"},
     {"kafka.rdkafka", MAP, .example = "{ security.protocol: SASL_SSL }", .max = 200,
      .help = "any property of librdkafka; one that ends with `_file` is read from that file, such "
              "as `sasl.password_file`"},
@@ -113,7 +114,7 @@ static const struct weir_option options[] = {
              "carts of earlier visits"},
     {"sessions.max_open", INTEGER, "2000000", .min = 1, .max = 100000000, CONFIG(plan.sessions_max),
      .help = "open sessions in one partition; beyond it the next to end, end early and are "
-             "counted"},
+             "counted. With `memory` the default follows from it"},
 
     {"time.out_of_orderness", DURATION, "5s", .max = YEARS_MS, CONFIG(plan.out_of_orderness_ms),
      .help = "how far the watermark stays behind the newest event"},
@@ -182,6 +183,9 @@ static const struct weir_option options[] = {
     {"sinks[].timeout", DURATION, "10s", .min = 100, .max = 5 * MINUTE_MS, SINK(timeout_ms),
      .flags = RELOAD, .help = "how long one attempt may take"},
 
+    {"memory", SIZE, .example = "1GiB", .min = 128 * MIB, .max = 16384 * GIB, CONFIG(memory.limit),
+     .help = "what the process may take, resident: `kafka.prefetch`, `sessions.max_open` and the "
+             "queues follow from it; see Memory above"},
     {"workers", INTEGER, "1", .min = 1, .max = 256, CONFIG(workers),
      .help = "threads, each a consumer of the group with partitions of its own"},
     {"http.listen", TEXT, "127.0.0.1:9465", .max = 255, CONFIG(http_listen), .flags = OFF,

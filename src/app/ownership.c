@@ -164,6 +164,7 @@ static int claim_state(struct weir_worker *w, struct weir_owned *owned,
 }
 
 static int claim(struct weir_worker *w, struct weir_owned *owned) {
+    int64_t start_us = weir_clock_monotonic_us();
     int status = check_memory(w);
     if (status != 0)
         return status;
@@ -196,7 +197,8 @@ static int claim(struct weir_worker *w, struct weir_owned *owned) {
     w->reassign = w->fresh = true;
     weir_log(WEIR_LOG_INFO, "worker", "partition claimed", WEIR_STR("topic", topic_of(w, owned)),
              WEIR_INT("partition", owned->number), WEIR_INT("offset", found.offset),
-             WEIR_INT("open_sessions", found.open_sessions), WEIR_LOG_END);
+             WEIR_INT("open_sessions", found.open_sessions),
+             WEIR_INT("took_ms", (weir_clock_monotonic_us() - start_us) / 1000), WEIR_LOG_END);
     return 0;
 }
 

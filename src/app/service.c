@@ -11,6 +11,7 @@
 
 #define CHECK_TIMEOUT_MS 5000
 #define SENTENCE_MAX 512
+#define WINDOWS_SHARE 4 /* of the memory, for the evaluator's windows */
 
 static int check_redis(const struct weir_config *config, struct weir_err *err) {
     struct weir_redis *redis = NULL;
@@ -114,6 +115,55 @@ int weir_service_stop(struct weir_service *service, struct weir_err *err) {
     pthread_mutex_destroy(&service->lock);
     weir_config_free(service->config);
     return status;
+}
+
+/* ---- memory ---- */
+
+static uint32_t assigned_here(struct weir_service *service) {
+    struct weir_worker_figures *figures = malloc(sizeof *figures);
+    uint32_t assigned = 0;
+    WEIR_ASSERT(figures != NULL);
+    for (int i = 0; i < service->workers_len; i++) {
+        weir_worker_figures(service->workers[i], figures);
+        assigned += figures->assigned;
+    }
+    free(figures);
+    return assigned;
+}
+
+static void tell_partitions(struct weir_service *service, uint32_t assigned) {
+    const struct weir_memory_shares *memory = &service->config->memory;
+    uint32_t many = assigned > memory->partitions ? assigned : 0;
+    if (many == service->told_partitions)
+        return;
+    service->told_partitions = many;
+    if (many == 0)
+        weir_log(WEIR_LOG_INFO, "memory", "the partitions fit in `memory` again",
+                 WEIR_INT("assigned", assigned), WEIR_LOG_END);
+    else
+        weir_log(WEIR_LOG_WARN, "memory",
+                 "more partitions are assigned here than fit in `memory`, so that a flood could "
+                 "exceed it; run more processes, raise `memory`, or lower sessions.max_open",
+                 WEIR_INT("assigned", assigned), WEIR_INT("fit", memory->partitions),
+                 WEIR_INT("partition_bytes", (int64_t)memory->partition),
+                 WEIR_INT("limit_bytes", (int64_t)memory->limit), WEIR_LOG_END);
+}
+
+void weir_service_watch_memory(struct weir_service *service) {
+    const struct weir_memory_shares *memory = &service->config->memory;
+    struct weir_evaluator_figures windows;
+    if (memory->limit == 0)
+        return;
+    tell_partitions(service, assigned_here(service));
+    weir_evaluator_figures(service->evaluator, &windows);
+    bool large = windows.memory_bytes > memory->limit / WINDOWS_SHARE;
+    if (large && !service->told_windows)
+        weir_log(WEIR_LOG_WARN, "memory",
+                 "the windows over all partitions take more than a quarter of `memory`; raise it, "
+                 "or lower events.max_values or the windows",
+                 WEIR_INT("bytes", (int64_t)windows.memory_bytes),
+                 WEIR_INT("segments", windows.segments), WEIR_LOG_END);
+    service->told_windows = large;
 }
 
 /* ---- reload ---- */

@@ -29,6 +29,8 @@ struct weir_service {
     struct weir_http *http; /* NULL when http.listen is not set */
     struct weir_admin *admin;
     int64_t started_us;         /* monotonic */
+    uint32_t told_partitions;   /* that do not fit; 0: they do */
+    bool told_windows;          /* too large */
     _Atomic bool reload_wanted; /* set by POST /-/reload; the main thread does it */
 };
 
@@ -41,6 +43,9 @@ bool weir_service_failed(const struct weir_service *service);
 /* Reads the config file again; takes over rules, sinks and log level, and says what else changed
  * and needs a restart. On any mistake nothing changes. */
 void weir_service_reload(struct weir_service *service);
+/* Says in the log when more partitions are assigned here than fit in `memory`, or the windows over
+ * all partitions outgrow their share of it; once, until that changes. */
+void weir_service_watch_memory(struct weir_service *service);
 /* Drains, commits, leaves the group, frees. 0, or why a worker had ended. */
 int weir_service_stop(struct weir_service *service, struct weir_err *err);
 

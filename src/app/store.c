@@ -180,8 +180,9 @@ int weir_store_claim(struct weir_store *s, const char *topic, int32_t number, ui
         status = weir_err_set(
             err, WEIR_ERR_REFUSED,
             "partition %d of %s was counted by other definitions (fingerprint %s, the config's is "
-            "%s): windows, dimensions, sessions, time or event settings changed; put them back, "
-            "take a new kafka.group, or count again from Kafka with `weir run --rebuild`",
+            "%s): windows, dimensions, sessions, time or event settings changed, or `memory` from "
+            "which sessions.max_open follows; put them back, take a new kafka.group, or count "
+            "again from Kafka with `weir run --rebuild`",
             number, topic, reply->items[1]->text, print);
     } else {
         claim->epoch = reply->items[1]->integer;

@@ -84,8 +84,13 @@ static int take_records(struct weir_worker *w) {
 
 static bool commit_is_due(const struct weir_worker *w, int64_t now_us) {
     bool full = false;
-    for (size_t i = 0; i < w->owned_len && !w->figures.stalled; i++)
-        full |= w->owned[i]->state && weir_partition_is_full(w->owned[i]->state);
+    size_t pending = 0, most = w->config->memory.commit;
+    for (size_t i = 0; i < w->owned_len && !w->figures.stalled; i++) {
+        const struct weir_partition *state = w->owned[i]->state;
+        full |= state && weir_partition_is_full(state);
+        pending += state ? weir_partition_pending(state) : 0;
+    }
+    full |= most > 0 && pending > most;
     return full || now_us >= w->commit_us;
 }
 

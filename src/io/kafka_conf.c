@@ -6,6 +6,10 @@
 
 #define MIB ((size_t)1 << 20)
 #define PREFETCH (32 * MIB)
+#define RECORD_BYTES 512 /* of librdkafka's own, beside a record that is queued */
+#define RECORDS_MAX 1000000
+#define FETCH_BYTES (50 * MIB) /* librdkafka's own ceiling of one answer */
+#define FETCH_SHARE 16         /* of what may be queued, in one answer */
 #define SCRAM_VERSION 0x020601ff
 
 struct setting {
@@ -110,20 +114,45 @@ static int put_all(rd_kafka_conf_t *conf, const struct setting *settings, size_t
     return code;
 }
 
+/* So that records, and what librdkafka keeps beside each, stay within the bytes: half of them for
+ * the one and half for the other. */
+static int put_limits(rd_kafka_conf_t *conf, size_t prefetch_bytes, struct weir_err *err) {
+    char text[24];
+    if (prefetch_bytes < MIB)
+        return weir_err_set(err, WEIR_ERR_INPUT,
+                            "%zu bytes of prefetch are too few: give at least 1MiB",
+                            prefetch_bytes);
+    snprintf(text, sizeof text, "%zu", prefetch_bytes / 2 / 1024);
+    int code = put(conf, "queued.max.messages.kbytes", text, err);
+    size_t records = prefetch_bytes / 2 / RECORD_BYTES;
+    snprintf(text, sizeof text, "%zu", records > RECORDS_MAX ? RECORDS_MAX : records);
+    if (code == 0)
+        code = put(conf, "queued.min.messages", text, err);
+    /* One answer comes beside what is queued, and decompressed takes several times as much. */
+    size_t fetch_bytes = prefetch_bytes / FETCH_SHARE;
+    snprintf(text, sizeof text, "%zu", fetch_bytes > FETCH_BYTES ? FETCH_BYTES : fetch_bytes);
+    return code == 0 ? put(conf, "fetch.max.bytes", text, err) : code;
+}
+
 /* Full queues make librdkafka come back late: where the pause is a setting, it is short; where it
  * is none, kafka_wake.c ends it. So small queues are as fast as large ones. */
 static int put_prefetch(rd_kafka_conf_t *conf, size_t prefetch_bytes, struct weir_err *err) {
     char words[256], text[24];
     rd_kafka_conf_set(conf, "fetch.queue.backoff.ms", "5", words, sizeof words); /* if it knows */
-    if (prefetch_bytes == 0)
-        prefetch_bytes = PREFETCH;
-    if (prefetch_bytes < MIB)
-        return weir_err_set(err, WEIR_ERR_INPUT,
-                            "%zu bytes of prefetch are too few: give at least 1MiB",
-                            prefetch_bytes);
-    snprintf(text, sizeof text, "%zu", prefetch_bytes / 1024);
+    if (prefetch_bytes > 0)
+        return put_limits(conf, prefetch_bytes, err);
+    snprintf(text, sizeof text, "%zu", PREFETCH / 1024);
     int code = put(conf, "queued.max.messages.kbytes", text, err);
     return code == 0 ? put(conf, "queued.min.messages", "1000000", err) : code;
+}
+
+static int put_producer(rd_kafka_conf_t *conf, size_t queue_bytes, struct weir_err *err) {
+    char text[24];
+    int code = put_all(conf, of_producer, sizeof of_producer / sizeof *of_producer, err);
+    if (code != 0 || queue_bytes == 0)
+        return code;
+    snprintf(text, sizeof text, "%zu", queue_bytes / 1024);
+    return put(conf, "queue.buffering.max.kbytes", text, err);
 }
 
 static void on_log(const rd_kafka_t *rk, int level, const char *facility, const char *text) {
@@ -141,7 +170,7 @@ static void on_log(const rd_kafka_t *rk, int level, const char *facility, const 
 static int put_role(rd_kafka_conf_t *conf, const struct weir_kafka_options *options,
                     enum weir_kafka_role role, struct weir_err *err) {
     if (role == WEIR_KAFKA_PRODUCER)
-        return put_all(conf, of_producer, sizeof of_producer / sizeof *of_producer, err);
+        return put_producer(conf, options->queue_bytes, err);
     int code = put_all(conf, of_consumer, sizeof of_consumer / sizeof *of_consumer, err);
     if (code == 0)
         code = put(conf, "group.id", options->group, err);

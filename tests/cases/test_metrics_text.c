@@ -27,6 +27,7 @@ static struct weir_metrics_input figures(void) {
                                               .redis_up = true,
                                               .kafka_up = true,
                                               .seen_us = 3000000,
+                                              .assigned = 2,
                                               .partitions_len = 2};
     workers[0].rejected[WEIR_BAD_JSON] = 5;
     workers[0].rejected[WEIR_LATE] = 77;
@@ -42,7 +43,7 @@ static struct weir_metrics_input figures(void) {
                                         .idle = true,
                                         .status = {.offset = -1, .watermark_ms = INT64_MIN}};
     workers[1] = (struct weir_worker_figures){
-        .records = UINT64_C(1) << 60, .commit_us_max = 5, .redis_up = true, .stalled = true};
+        .records = UINT64_C(1) << 60, .commit_us_max = 5, .redis_up = true, .stalled = true, .assigned = 2};
     return (struct weir_metrics_input){.wall_ms = 1000000,
                                        .now_us = 4000000,
                                        .workers = workers,
@@ -51,6 +52,7 @@ static struct weir_metrics_input figures(void) {
                                        .sinks = sinks,
                                        .sinks_len = 1,
                                        .process = {1.5, 1700000000.25, 4096, 8192, 3, -1, 1024},
+                                       .memory = {.limit = (size_t)1 << 30, .partitions = 3},
                                        .kafka_version = "2.0.2"};
 }
 
@@ -78,6 +80,9 @@ static void test_samples(const char *text) {
         "weir_partition_memory_bytes{topic=\"a\\\"b\\\\c\\nd\",partition=\"3\"} 99",
         "weir_partition_idle{topic=\"t\",partition=\"4\"} 1",
         "weir_worker_stalled{worker=\"0\"} 0",
+        "weir_memory_limit_bytes 1073741824",
+        "weir_memory_partitions 3",
+        "weir_memory_fits 0",
         "weir_worker_stalled{worker=\"1\"} 1",
         "weir_worker_seen_age_seconds{worker=\"0\"} 1.000000",
         "weir_redis_up 1",

@@ -1,0 +1,79 @@
+#include "config_memory.h"
+
+#define KIB ((size_t)1 << 10)
+#define MIB ((size_t)1 << 20)
+/* An open session and all that may hang on it: 64 bytes and as much as 51 of index and wheel, two
+ * orders (48), two abandoned carts (128), and its share of a commit that ends all of them (84). */
+#define SESSION_BYTES 384
+/* A value of a dimension: its counters in the packed buckets that events may still fall in. */
+#define SEGMENT_BYTES (3 * KIB)
+#define PARTITION_BYTES (2 * MIB) /* an empty one */
+#define SESSIONS_MIN 1000
+#define WORKER_BYTES (64 * MIB) /* the least of the limit, a worker */
+#define PRODUCER_MAX (256 * MIB)
+
+static size_t without_sessions(const struct weir_plan *plan) {
+    return PARTITION_BYTES + plan->dimensions_len * (plan->values_max + (size_t)2) * SEGMENT_BYTES;
+}
+
+size_t weir_memory_of_partition(const struct weir_plan *plan) {
+    return without_sessions(plan) + (size_t)plan->sessions_max * SESSION_BYTES;
+}
+
+static bool is_default(const struct weir_loader *loader, const char *path) {
+    const struct weir_yaml *node = weir_load_node(loader, path);
+    return !node || node->line == 0;
+}
+
+/* As many as a partition's share has room for, at most the default without a limit. */
+static void choose_sessions(struct weir_loader *loader, const struct weir_yaml *node,
+                            struct weir_config *config, size_t share) {
+    size_t fixed = without_sessions(&config->plan);
+    if (share < fixed + SESSIONS_MIN * SESSION_BYTES) {
+        WEIR_MISTAKE(loader->mistakes, node,
+                     "%zu MiB are too few for %u dimensions of up to %u values; write at least "
+                     "%zuMiB, or a lower events.max_values",
+                     config->memory.limit / MIB, config->plan.dimensions_len,
+                     config->plan.values_max,
+                     (fixed + SESSIONS_MIN * SESSION_BYTES) * WEIR_MEMORY_PARTITIONS * 2 / MIB + 1);
+        return;
+    }
+    size_t sessions = (share - fixed) / SESSION_BYTES;
+    if (sessions < config->plan.sessions_max)
+        config->plan.sessions_max = (uint32_t)sessions;
+}
+
+void weir_load_memory(struct weir_loader *loader, struct weir_config *config) {
+    const struct weir_yaml *node = weir_load_node(loader, "memory");
+    struct weir_memory_shares *memory = &config->memory;
+    size_t workers = (size_t)config->workers;
+    if (!node || memory->limit == 0) {
+        memory->partition = weir_memory_of_partition(&config->plan);
+        return;
+    }
+    if (memory->limit < (workers + 1) * WORKER_BYTES) {
+        WEIR_MISTAKE(loader->mistakes, node,
+                     "%zu MiB are too few for %zu workers; write at least %zuMiB, or fewer workers",
+                     memory->limit / MIB, workers, (workers + 1) * WORKER_BYTES / MIB);
+        return;
+    }
+    size_t half = memory->limit / 2;
+    if (is_default(loader, "sessions.max_open"))
+        choose_sessions(loader, node, config, half / WEIR_MEMORY_PARTITIONS);
+    if (config->prefetch_bytes == 0)
+        config->prefetch_bytes = config->kafka.prefetch_bytes = memory->limit / 8;
+    memory->producer = memory->limit / 32 / workers + 2 * config->mapping.record_max;
+    if (memory->producer > PRODUCER_MAX)
+        memory->producer = PRODUCER_MAX;
+    config->kafka.queue_bytes = memory->producer;
+    memory->commit = memory->limit / 64 / workers;
+    memory->partition = weir_memory_of_partition(&config->plan);
+    memory->partitions = (uint32_t)(half / memory->partition);
+    if (memory->partitions > 0)
+        return;
+    const struct weir_yaml *place = weir_load_node(loader, "sessions.max_open");
+    WEIR_MISTAKE(loader->mistakes, place->line > 0 ? place : node,
+                 "a partition may take up to %zu MiB with this, which is more than half of "
+                 "`memory`; write a lower sessions.max_open or leave it out",
+                 memory->partition / MIB);
+}
