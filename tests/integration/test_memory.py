@@ -1,0 +1,212 @@
+#!/usr/bin/env python3
+"""What `memory` promises: floods stay below it, too much is refused or told, a state is back soon.
+
+With WEIR_LONG=1 the floods are of ten million sessions, and the state has a million of them.
+"""
+
+import os
+import re
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+
+import weirtest as t
+from weirstream import PARTITIONS, SLOW_TICKS, buckets, same_buckets
+
+LONG = os.environ.get("WEIR_LONG") == "1"
+MIB = 1 << 20
+START_MS = 1767600000000  # 2026-01-05T08:00:00Z
+SANITIZED = bool(os.environ.get("WEIR_SANITIZED"))
+ADDRESSES = 1024 * MIB  # of a process under test: a limit that malloc meets, as a cgroup's is
+
+MAKE = """
+import sys
+first, last, rate, kind = int(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]), sys.argv[4]
+lines = []
+for i in range(first, last):
+    more = ''
+    if kind == 'carts':
+        more = ',"type":"add_to_cart"' if i % 2 else ',"type":"purchase","order_id":"o-%d","value":1' % i
+    lines.append('{"time":%d,"session":"s-%d","visitor":"v-%d","country":"c%d"%s}\\n' % (
+        START_MS + i * 1000 // rate, i, i, i % 1000000, more or ',"type":"page_view"'))
+    if len(lines) == 20000:
+        sys.stdout.write(''.join(lines))
+        lines = []
+sys.stdout.write(''.join(lines))
+""".replace("START_MS", str(START_MS))
+
+
+def made(first, last, rate, kind):
+    """Events of sessions that have one event each: a process that writes them."""
+    maker = subprocess.Popen(
+        [sys.executable, "-c", MAKE, str(first), str(last), str(rate), kind],
+        stdout=subprocess.PIPE)
+    t.at_end(lambda: (maker.kill(), maker.wait()))
+    return maker
+
+
+def feed(config, partition, first, last, rate, kind):
+    maker = made(first, last, rate, kind)
+    subprocess.run(
+        ["kcat", "-P", "-q", "-b", config.brokers, "-t", config.topic, "-p", str(partition),
+         "-X", "enable.idempotence=true", "-z", "lz4"],
+        stdin=maker.stdout, check=True)
+
+
+def limited():
+    if not SANITIZED:
+        resource.setrlimit(resource.RLIMIT_AS, (ADDRESSES, ADDRESSES))
+
+
+def replayed(checks, config, events, kind, limit_mib):
+    """A flood through weir replay: its summary, and the most that was resident."""
+    maker = made(0, events, 5000, kind)
+    begun = time.monotonic()
+    with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
+        weir = subprocess.Popen(
+            [os.environ["WEIR"], "replay", "--config", config.path, "--summary", "json", "-"],
+            stdin=maker.stdout, stdout=out, stderr=err, preexec_fn=limited)
+        _, status, usage = os.wait4(weir.pid, 0)
+        weir.returncode = status
+        out.seek(0)
+        err.seek(0)
+        checks.equal(status, 0, f"end of the replay ({err.read()[-300:]})")
+        summary = t.json.loads(out.read() or b"{}")
+    seconds = time.monotonic() - begun
+    resident = usage.ru_maxrss * 1024
+    print(f"memory: replay of {events} sessions ({kind}): {resident / MIB:.0f} MiB resident at most,"
+          f" limit {limit_mib} MiB, {events / seconds:.0f} events/s")
+    if not SANITIZED:
+        checks.that(resident < limit_mib * MIB, f"{resident / MIB:.0f} MiB were resident")
+    return summary
+
+
+def resident_most(weir):
+    with open(f"/proc/{weir.process.pid}/status", encoding="ascii") as lines:
+        return int(re.search(r"VmHWM:\s+(\d+)", lines.read()).group(1)) * 1024
+
+
+def flood_config(label, **parts):
+    parts.setdefault("windows", ["1m", "1h", "24h"])
+    parts.setdefault("events", {"dimensions": {"country": "country"}})
+    return t.Config(t.topic(label, PARTITIONS), memory="256MiB", time=SLOW_TICKS, **parts)
+
+
+# ---- replay ----
+
+
+def flood_of_sessions(checks):
+    events = 10_000_000 if LONG else 1_000_000
+    config = flood_config("memory-replay")
+    summary = replayed(checks, config, events, "views", 256)
+    checks.equal(summary["live"]["sessions"], events, "sessions")
+    checks.that(summary["settled"]["evicted_sessions"] > events // 2, "sessions ended early")
+
+
+def flood_of_values(checks):
+    """A million values of a dimension: a thousand are kept, and what is beyond is in _other."""
+    events = 1_000_000
+    summary = replayed(checks, flood_config("memory-values"), events, "views", 256)
+    countries = summary["segments"]["country"]
+    checks.equal(len(countries), 1001, "values of the dimension, with _other")
+    checks.equal(countries["_other"]["live"]["sessions"], events - 1000, "sessions of _other")
+
+
+def flood_of_carts(checks):
+    """Each session leaves a cart or an order behind."""
+    events = 10_000_000 if LONG else 1_000_000
+    summary = replayed(checks, flood_config("memory-carts"), events, "carts", 256)
+    checks.equal(summary["live"]["orders"], events // 2, "orders")
+    checks.equal(summary["settled"]["abandoned_carts"], events // 2, "abandoned carts")
+
+
+# ---- run ----
+
+
+def flood_of_a_topic(checks):
+    """Killed in the flood, with other workers: the same buckets, below the limit."""
+    each = 2_500_000 if LONG else 200_000
+    config = flood_config("memory-run")
+    for partition in range(PARTITIONS):
+        feed(config, partition, partition * each, (partition + 1) * each, 5000, "carts")
+    redis = t.Redis()
+    weir = t.Weir(config)
+    t.wait_counted(redis, config, PARTITIONS, each, seconds=120, watch=weir)
+    first = resident_most(weir)
+    weir.kill()
+    begun = time.monotonic()
+    weir = t.Weir(config)
+    t.wait_counted(redis, config, PARTITIONS, PARTITIONS * each, seconds=600, watch=weir)
+    seconds = time.monotonic() - begun
+    checks.equal(weir.metric("weir_memory_limit_bytes"), 256 * MIB, "limit in /metrics")
+    checks.equal(weir.metric("weir_memory_fits"), 1, "the partitions fit")
+    t.wait_until(30, lambda: weir.metric("weir_evaluator_steps_total") > 0, "a window is published")
+    most = max(first, resident_most(weir))
+    print(f"memory: run over {PARTITIONS * each} sessions: {most / MIB:.0f} MiB resident at most, "
+          f"limit 256 MiB, {(PARTITIONS - 1) * each / seconds:.0f} events/s or more")
+    if not SANITIZED:
+        checks.that(most < 256 * MIB, f"{most / MIB:.0f} MiB were resident")
+    checks.equal(weir.stop(), 0, "exit code")
+    tree = {name: part for name, part in config.tree.items() if name not in ("kafka", "redis")}
+    calm = t.Config(config.topic, **{**tree, "workers": 2})
+    weir = t.Weir(calm)
+    t.wait_counted(redis, calm, PARTITIONS, PARTITIONS * each, seconds=600, watch=weir)
+    checks.equal(weir.stop(), 0, "exit code of the undisturbed run")
+    same_buckets(checks, buckets(redis, config), buckets(redis, calm), "one worker and two")
+
+
+def too_many_partitions(checks):
+    config = flood_config("memory-many", sessions={"max_open": 150_000})
+    weir = t.Weir(config).wait_log("more partitions are assigned here than fit in `memory`")
+    checks.contains(weir.log(), "assigned=4 fit=2", "the log")
+    checks.equal(weir.metric("weir_memory_fits"), 0, "weir_memory_fits")
+    checks.equal(weir.metric("weir_memory_partitions"), 2, "weir_memory_partitions")
+    checks.equal(weir.stop(), 0, "exit code")
+
+
+def changed_limit(checks):
+    """sessions.max_open follows from it, and with that how is counted: said, not done silently."""
+    config = flood_config("memory-changed")
+    feed(config, 0, 0, 100, 100, "views")
+    weir = t.Weir(config)
+    t.wait_counted(t.Redis(), config, PARTITIONS, 100, watch=weir)
+    checks.equal(weir.stop(), 0, "exit code")
+    config.change(memory="512MiB")
+    weir = t.Weir(config)
+    checks.equal(weir.wait_exit(), 4, "exit code with another limit")
+    checks.contains(weir.log(), "`memory` from which sessions.max_open follows", "the log")
+
+
+# ---- recovery ----
+
+
+def recovery(checks):
+    """Open sessions after kill -9: how long from the claim to the next record."""
+    sessions = 1_000_000 if LONG else 200_000
+    config = t.Config(t.topic("memory-recovery", 1), time=SLOW_TICKS,
+                      windows=["1m", "1h", "24h"], events={"dimensions": {"country": "country"}})
+    feed(config, 0, 0, sessions, sessions // 1000, "views")
+    redis = t.Redis()
+    weir = t.Weir(config)
+    t.wait_counted(redis, config, 1, sessions, seconds=120, watch=weir)
+    weir.kill()
+    weir = t.Weir(config).wait_log(f"open_sessions={sessions}", 30)
+    took = int(re.search(r"open_sessions=\d+ took_ms=(\d+)", weir.log()).group(1))
+    size = weir.metric("weir_partition_memory_bytes") / sessions
+    print(f"memory: {sessions} open sessions are back {took} ms after the claim; "
+          f"{size:.0f} bytes a session and all that belongs to the partition")
+    checks.that(took <= 1000, f"{sessions} sessions took {took} ms")
+    checks.equal(weir.stop(), 0, "exit code")
+
+
+def main():
+    t.need_services("kcat")
+    checks = t.Checks("memory")
+    checks.run(flood_of_sessions, flood_of_values, flood_of_carts, flood_of_a_topic,
+               too_many_partitions, changed_limit, recovery)
+    checks.finish()
+
+
+main()
