@@ -61,7 +61,7 @@ void weir_load_memory(struct weir_loader *loader, struct weir_config *config) {
     if (is_default(loader, "sessions.max_open"))
         choose_sessions(loader, node, config, half / WEIR_MEMORY_PARTITIONS);
     if (config->prefetch_bytes == 0)
-        config->prefetch_bytes = config->kafka.prefetch_bytes = memory->limit / 8;
+        config->prefetch_bytes = config->kafka.prefetch_bytes = memory->limit / 4;
     memory->producer = memory->limit / 32 / workers + 2 * config->mapping.record_max;
     if (memory->producer > PRODUCER_MAX)
         memory->producer = PRODUCER_MAX;

@@ -54,7 +54,7 @@ static const struct weir_option options[] = {
     {"kafka.client_id", TEXT, "weir", .min = 1, .max = 200, CONFIG(kafka.client_id),
      .help = "the name by which brokers log this program"},
     {"kafka.prefetch", SIZE, "0", .example = "256MiB", .max = 64 * GIB, CONFIG(prefetch_bytes),
-     .help = "memory for records fetched ahead, over the whole process; 0: weir chooses, an eighth "
+     .help = "memory for records fetched ahead, over the whole process; 0: weir chooses, a quarter "
              "of `memory` where that is set"},
     {"kafka.rdkafka", MAP, .example = "{ security.protocol: SASL_SSL }", .max = 200,
      .help = "any property of librdkafka; one that ends with `_file` is read from that file, such "

@@ -162,6 +162,24 @@ static int import_bucket(struct weir_partition *p, const char *name, const void 
     return 0;
 }
 
+static bool is_empty(const struct weir_partition *p) {
+    return weir_sessions_len(p->sessions) == 0 && p->visitors.used == 0;
+}
+
+/* Chunks come in the order of the tables, one after the other. */
+static void defer(struct weir_partition *p, bool deferred) {
+    if (p->deferred == deferred)
+        return;
+    p->deferred = deferred;
+    if (deferred) {
+        weir_sessions_defer(p->sessions);
+        weir_visitors_defer(&p->visitors);
+    } else {
+        weir_sessions_index(p->sessions);
+        weir_visitors_index(&p->visitors);
+    }
+}
+
 int weir_partition_import(struct weir_partition *p, const char *key, const void *bytes, size_t len,
                           struct weir_err *err) {
     struct weir_reader in;
@@ -169,6 +187,7 @@ int weir_partition_import(struct weir_partition *p, const char *key, const void 
     int64_t number = 0;
     bool numbered = key[0] && key[1] == ':' && weir_number_whole(key + 2, &number) == 0;
     int failed = -1;
+    defer(p, key[0] == 's' && (p->deferred || is_empty(p)));
     if (strcmp(key, "k") == 0)
         failed = weir_overlap_read(&p->overlap, bytes, len);
     else if (key[0] == 'v' && numbered && number >= 0 && number < p->plan->dimensions_len)
@@ -187,6 +206,7 @@ int weir_partition_import_done(struct weir_partition *p, struct weir_err *err) {
         for (uint32_t i = 0; i < p->window.levels[l].len; i++)
             if (!p->window.levels[l].buckets[i].released && !p->window.levels[l].buckets[i].bytes)
                 return damaged(err, "b:");
+    defer(p, false);
     if (weir_sessions_len(p->sessions) > weir_sessions_max(p->sessions))
         return damaged(err, "s:");
     if (p->watermark_ms != INT64_MIN)

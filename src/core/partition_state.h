@@ -63,6 +63,7 @@ struct weir_partition {
     /* import */
     char (*wanted)[40];
     size_t wanted_len;
+    bool deferred; /* chunks are read: sessions and visitors are not found yet */
 };
 
 /* The earliest time that an event may still have. */

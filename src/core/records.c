@@ -141,7 +141,7 @@ static int read_whole(struct weir_partition *p, struct weir_reader *in, uint64_t
     whole.start_ms = (whole.last_ms - span_ms) & TIME_MASK;
     struct weir_session *session = NULL;
     if (keep) {
-        session = weir_sessions_find(p->sessions, key, check);
+        session = p->deferred ? NULL : weir_sessions_find(p->sessions, key, check);
         if (session)
             weir_sessions_drop_orders(p->sessions, session);
         else
@@ -163,6 +163,8 @@ static int read_session(struct weir_partition *p, struct weir_reader *in, int ki
     bool keep = seq > p->chunk_seq[weir_record_chunk(key)];
     if (kind == WEIR_RECORD_WHOLE)
         return read_whole(p, in, key, check, base_ms, keep);
+    if (p->deferred)
+        return -1; /* in a chunk every session is whole */
     struct weir_session *session = keep ? weir_sessions_find(p->sessions, key, check) : NULL;
     if (kind == WEIR_RECORD_UPDATE) {
         struct weir_session skipped = {0};

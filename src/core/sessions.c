@@ -29,6 +29,7 @@ struct weir_sessions {
 
     struct index_entry *index;
     uint32_t index_bits;
+    bool deferred; /* the index is to be made anew */
     uint64_t asked[ASKED]; /* the last keys that were asked for; a ring */
     uint32_t asked_at;
 
@@ -163,6 +164,10 @@ static void index_grow(struct weir_sessions *sessions) {
     munmap(old, old_bytes);
 }
 
+static bool is_crowded(const struct weir_sessions *sessions) {
+    return (uint64_t)sessions->len * 10 >= (7ULL << sessions->index_bits);
+}
+
 /* Backward-shift deletion: what follows moves up as long as that brings it nearer to its home. */
 static void index_remove(struct weir_sessions *sessions, uint64_t key, uint32_t slot) {
     uint32_t mask = index_mask(sessions), at = home_of(sessions, tag_of(key));
@@ -220,14 +225,33 @@ static void slot_free(struct weir_sessions *sessions, uint32_t slot) {
 
 struct weir_session *weir_sessions_add(struct weir_sessions *sessions, uint64_t key,
                                        uint32_t check) {
-    if ((uint64_t)sessions->len * 10 >= (7ULL << sessions->index_bits))
+    if (!sessions->deferred && is_crowded(sessions))
         index_grow(sessions);
     uint32_t slot = slot_take(sessions);
     struct weir_session *session = &sessions->slab[slot];
     *session = (struct weir_session){.key = key, .check = check, .flags = WEIR_OPEN};
-    index_put(sessions, (struct index_entry){tag_of(key), slot});
+    if (!sessions->deferred)
+        index_put(sessions, (struct index_entry){tag_of(key), slot});
     sessions->len++;
     return session;
+}
+
+void weir_sessions_defer(struct weir_sessions *sessions) {
+    sessions->deferred = true;
+}
+
+void weir_sessions_index(struct weir_sessions *sessions) {
+    munmap(sessions->index, index_bytes(sessions));
+    while (is_crowded(sessions))
+        sessions->index_bits++;
+    sessions->index = map_pages(index_bytes(sessions));
+    WEIR_ASSERT(sessions->index != NULL);
+    for (uint32_t slot = 1; slot < sessions->slots_used; slot++) {
+        const struct weir_session *session = &sessions->slab[slot];
+        if (session->flags & WEIR_OPEN)
+            index_put(sessions, (struct index_entry){tag_of(session->key), slot});
+    }
+    sessions->deferred = false;
 }
 
 void weir_sessions_drop_orders(struct weir_sessions *sessions, struct weir_session *session) {

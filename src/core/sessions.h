@@ -76,6 +76,10 @@ struct weir_session *weir_sessions_find(const struct weir_sessions *sessions, ui
  * to other sessions are not valid any more. */
 struct weir_session *weir_sessions_add(struct weir_sessions *sessions, uint64_t key,
                                        uint32_t check);
+/* Many sessions are to come, each key once and near to each other in the table, which would make
+ * long runs while it is small: until weir_sessions_index they are added but not found. */
+void weir_sessions_defer(struct weir_sessions *sessions);
+void weir_sessions_index(struct weir_sessions *sessions);
 /* Files it in the wheel, once its times are set. */
 void weir_sessions_file(struct weir_sessions *sessions, struct weir_session *session);
 /* Takes it out of the table; the slot becomes a zombie. Frees its orders. */

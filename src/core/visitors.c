@@ -16,6 +16,7 @@ int weir_visitors_init(struct weir_visitors *visitors, int64_t recovery_ms, uint
 void weir_visitors_close(struct weir_visitors *visitors) {
     free(visitors->slots);
     free(visitors->changed);
+    free(visitors->restored);
 }
 
 size_t weir_visitors_memory(const struct weir_visitors *visitors) {
@@ -164,7 +165,40 @@ const struct weir_abandoned *weir_visitors_find(const struct weir_visitors *visi
     return slot->visitor && slot->end_ms != GONE ? slot : NULL;
 }
 
+void weir_visitors_defer(struct weir_visitors *visitors) {
+    visitors->deferred = true;
+}
+
+static void put_aside(struct weir_visitors *visitors, uint64_t visitor, int64_t end_ms) {
+    if (visitors->restored_len == visitors->restored_cap) {
+        visitors->restored_cap = visitors->restored_cap ? visitors->restored_cap * 2 : 256;
+        visitors->restored =
+            realloc(visitors->restored, visitors->restored_cap * sizeof *visitors->restored);
+        WEIR_ASSERT(visitors->restored != NULL);
+    }
+    visitors->restored[visitors->restored_len++] = (struct weir_abandoned){visitor, end_ms};
+}
+
+void weir_visitors_index(struct weir_visitors *visitors) {
+    visitors->deferred = false;
+    while (visitors->restored_len * 2 >= 1ULL << visitors->bits)
+        visitors->bits++;
+    free(visitors->slots);
+    visitors->slots = calloc((size_t)1 << visitors->bits, sizeof *visitors->slots);
+    WEIR_ASSERT(visitors->slots != NULL);
+    for (size_t i = 0; i < visitors->restored_len; i++)
+        weir_visitors_restore(visitors, visitors->restored[i].visitor,
+                              visitors->restored[i].end_ms);
+    free(visitors->restored);
+    visitors->restored = NULL;
+    visitors->restored_len = visitors->restored_cap = 0;
+}
+
 void weir_visitors_restore(struct weir_visitors *visitors, uint64_t visitor, int64_t end_ms) {
+    if (visitors->deferred) {
+        put_aside(visitors, visitor, end_ms);
+        return;
+    }
     struct weir_abandoned *slot = slot_for(visitors, visitor, GONE);
     visitors->waiting += end_ms != GONE;
     visitors->waiting -= slot->end_ms != GONE;

@@ -23,6 +23,9 @@ struct weir_visitors {
     uint32_t max;
     uint32_t waiting; /* at least as many as wait for recovery; exact after a trim */
     int64_t recovery_ms;
+    bool deferred;
+    struct weir_abandoned *restored; /* while deferred */
+    size_t restored_len, restored_cap;
     uint64_t *changed; /* visitors changed since the last export, with repeats */
     size_t changed_len, changed_cap;
 };
@@ -47,6 +50,9 @@ const struct weir_abandoned *weir_visitors_find(const struct weir_visitors *visi
 const struct weir_abandoned *weir_visitors_next_in_chunk(const struct weir_visitors *visitors,
                                                          uint32_t chunk, uint32_t chunk_bits,
                                                          uint64_t *position);
+/* As weir_sessions_defer: until weir_visitors_index they are restored but not found. */
+void weir_visitors_defer(struct weir_visitors *visitors);
+void weir_visitors_index(struct weir_visitors *visitors);
 /* For import: sets or (end_ms INT64_MIN) removes, without marking a change. */
 void weir_visitors_restore(struct weir_visitors *visitors, uint64_t visitor, int64_t end_ms);
 
