@@ -4,6 +4,7 @@
 With WEIR_LONG=1 the floods are of ten million sessions, and the state has a million of them.
 """
 
+import json
 import os
 import re
 import resource
@@ -11,6 +12,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from datetime import datetime, timedelta, timezone
 
 import weirtest as t
 from weirstream import PARTITIONS, SLOW_TICKS, buckets, same_buckets
@@ -73,7 +75,7 @@ def replayed(checks, config, events, kind, limit_mib):
         out.seek(0)
         err.seek(0)
         checks.equal(status, 0, f"end of the replay ({err.read()[-300:]})")
-        summary = t.json.loads(out.read() or b"{}")
+        summary = json.loads(out.read() or b"{}")
     seconds = time.monotonic() - begun
     resident = usage.ru_maxrss * 1024
     print(f"memory: replay of {events} sessions ({kind}): {resident / MIB:.0f} MiB resident at most,"
@@ -201,11 +203,89 @@ def recovery(checks):
     checks.equal(weir.stop(), 0, "exit code")
 
 
+# ---- a day ----
+
+
+def a_day_behind(checks):
+    """A backlog of 24 hours: read at full speed, and no alert while it is caught up."""
+    config = t.Config(t.topic("memory-day", PARTITIONS), windows=["5m", "1h"], memory="256MiB",
+                      events={"dimensions": {"country": "country", "device": "device"}},
+                      alerts={"rules_files": ["rules.yaml"]})
+    config.rules({"alert": "AnySessions", "metric": "sessions", "window": "5m", "above": 0})
+    begun = datetime.now(timezone.utc) - timedelta(hours=24)
+    code, _, err = t.command(
+        "generate", "--start", begun.strftime("%Y-%m-%dT%H:%M:%SZ"), "--duration", "24h",
+        "--sessions-per-second", "10" if LONG else "1", "--speed", "max", "--level",
+        "--truth", "none", "--to", f"kafka://{config.brokers}/{config.topic}", timeout=300)
+    checks.equal(code, 0, f"exit code of generate: {err[-300:]}")
+    redis = t.Redis()
+    started = time.monotonic()
+    weir = t.Weir(config).ready()
+    t.wait_until(120, lambda: weir.metric("weir_worker_caught_up") == 1
+                 and weir.metric("weir_records_total") > 0
+                 and weir.metric("weir_partition_lag") == 0, "all is read")
+    seconds = time.monotonic() - started
+    records = int(weir.metric("weir_records_total"))
+    end_ms = max(int(redis.do("HGET", config.tag(p, "meta"), "watermark"))
+                 for p in range(PARTITIONS))
+    print(f"memory: 24 hours and {records} records behind: caught up in {seconds:.1f} s,"
+          f" {records / seconds:.0f} records/s with the start of the program")
+    key = config.key("alerts")
+    t.wait_until(30, lambda: redis.do("XLEN", key), "the rule is met once the data are of now")
+    alerts = [json.loads(fields[1]) for _, fields in redis.do("XRANGE", key, "-", "+")]
+    raised = [ms_of_text(alert["as_of"]) for alert in alerts
+              if alert["status"] in ("pending", "firing")]
+    checks.that(len(raised) > 0, "the rule is met at last")
+    early = [at for at in raised if at < end_ms - 70_000]
+    checks.equal(early, [], "alerts raised while catching up")
+    checks.equal(weir.stop(), 0, "exit code")
+
+
+def a_day_idle(checks):
+    """The others' windows go on without a partition that is silent for a day, also over a restart;
+    its next event ends what was open, and is counted."""
+    config = t.Config(t.topic("memory-idle", PARTITIONS), windows=["1m", "24h"],
+                      time={"idle_timeout": "1s"})
+
+    def send(partition, ago_s, session):
+        at = int((time.time() - ago_s) * 1000)
+        t.produce(config.topic, [b'{"type":"page_view","time":%d,"session":"%s-%d"}'
+                                 % (at, session.encode(), partition)], partition)
+
+    def follows_the_clock():
+        at = int(redis.hash(config.key("now:1m")).get("as_of", 0))
+        return at > (time.time() - 40) * 1000
+
+    redis = t.Redis()
+    send(0, 25 * 3600, "old")
+    for partition in range(1, PARTITIONS):
+        send(partition, 0, "new")
+    weir = t.Weir(config)
+    t.wait_counted(redis, config, PARTITIONS, PARTITIONS, watch=weir)
+    t.wait_until(60, follows_the_clock, "the window is of now, whatever partition 0 says")
+    checks.equal(weir.metric("weir_partition_idle", partition="0"), 1, "partition 0 is idle")
+    weir.kill()
+    weir = t.Weir(config)
+    send(1, 0, "newer")
+    t.wait_counted(redis, config, PARTITIONS, PARTITIONS + 1, watch=weir)
+    t.wait_until(60, follows_the_clock, "the window is of now after a restart")
+    send(0, 0, "back")
+    t.wait_counted(redis, config, PARTITIONS, PARTITIONS + 2, watch=weir)
+    t.wait_until(20, lambda: weir.metric("weir_open_sessions", partition="0") == 1,
+                 "the old session has ended, the new one is open")
+    checks.equal(weir.metric("weir_late_events_total"), 0, "late events")
+    checks.equal(weir.stop(), 0, "exit code")
+
+
+def ms_of_text(text):
+    return int(datetime.fromisoformat(text.replace("Z", "+00:00")).timestamp() * 1000)
+
+
 def main():
     t.need_services("kcat")
     checks = t.Checks("memory")
     checks.run(flood_of_sessions, flood_of_values, flood_of_carts, flood_of_a_topic,
-               too_many_partitions, changed_limit, recovery)
+               too_many_partitions, changed_limit, recovery, a_day_behind, a_day_idle)
     checks.finish()
 
 
