@@ -23,7 +23,7 @@
 
 enum weir_start { WEIR_START_EARLIEST, WEIR_START_LATEST, WEIR_START_TIME };
 
-/* What `memory` is divided into; all 0 without it, but for `partition`. */
+/* What `memory` is divided into; all 0 without it. */
 struct weir_memory_shares {
     size_t limit;        /* resident bytes of the process */
     size_t producer;     /* the queue of one Kafka producer */

@@ -61,9 +61,9 @@
  *     until at most sessions_max - 1 - sessions_max / 16 are open; each but a bot's counts as
  * evicted there.
  *     After each event and tick: an abandoned cart waits while its end + recovery >= newest -
- *     out_of_orderness - allowed_lateness. When more than 2 * sessions_max wait, those are forgotten
- *     that ended first, by their end rounded up to a second, whole seconds at a time, until at most
- *     2 * sessions_max less a sixteenth of it wait.
+ *     out_of_orderness - allowed_lateness. When more than 2 * sessions_max wait, those are
+ * forgotten that ended first, by their end rounded up to a second, whole seconds at a time, until
+ * at most 2 * sessions_max less a sixteenth of it wait.
  *  9. A session that starts enters the sample of its hour (weir/overlap.h), unless it is one of its
  *     own of step 4.
  */

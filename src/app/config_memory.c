@@ -12,11 +12,12 @@
 #define WORKER_BYTES (64 * MIB) /* the least of the limit, a worker */
 #define PRODUCER_MAX (256 * MIB)
 
+/* All but what grows with the open sessions. */
 static size_t without_sessions(const struct weir_plan *plan) {
     return PARTITION_BYTES + plan->dimensions_len * (plan->values_max + (size_t)2) * SEGMENT_BYTES;
 }
 
-size_t weir_memory_of_partition(const struct weir_plan *plan) {
+static size_t with_sessions(const struct weir_plan *plan) {
     return without_sessions(plan) + (size_t)plan->sessions_max * SESSION_BYTES;
 }
 
@@ -25,41 +26,55 @@ static bool is_default(const struct weir_loader *loader, const char *path) {
     return !node || node->line == 0;
 }
 
-/* As many as a partition's share has room for, at most the default without a limit. */
-static void choose_sessions(struct weir_loader *loader, const struct weir_yaml *node,
+/* As many as a partition's share has room for, at most the default without a limit. False: none. */
+static bool choose_sessions(struct weir_loader *loader, const struct weir_yaml *node,
                             struct weir_config *config, size_t share) {
-    size_t fixed = without_sessions(&config->plan);
-    if (share < fixed + SESSIONS_MIN * SESSION_BYTES) {
+    size_t fixed = without_sessions(&config->plan), least = fixed + SESSIONS_MIN * SESSION_BYTES;
+    if (share < least) {
         WEIR_MISTAKE(loader->mistakes, node,
                      "%zu MiB are too few for %u dimensions of up to %u values; write at least "
                      "%zuMiB, or a lower events.max_values",
                      config->memory.limit / MIB, config->plan.dimensions_len,
-                     config->plan.values_max,
-                     (fixed + SESSIONS_MIN * SESSION_BYTES) * WEIR_MEMORY_PARTITIONS * 2 / MIB + 1);
-        return;
+                     config->plan.values_max, least * WEIR_MEMORY_PARTITIONS * 2 / MIB + 1);
+        return false;
     }
     size_t sessions = (share - fixed) / SESSION_BYTES;
     if (sessions < config->plan.sessions_max)
         config->plan.sessions_max = (uint32_t)sessions;
+    return true;
+}
+
+/* sessions.max_open was written: is there room for one partition? */
+static bool check_sessions(struct weir_loader *loader, const struct weir_config *config,
+                           size_t half) {
+    size_t fixed = without_sessions(&config->plan);
+    if (with_sessions(&config->plan) <= half)
+        return true;
+    WEIR_MISTAKE(loader->mistakes, weir_load_node(loader, "sessions.max_open"),
+                 "a partition may take up to %zu MiB with this, and half of `memory` is for "
+                 "partitions; write at most %zu, or leave it out",
+                 with_sessions(&config->plan) / MIB,
+                 half > fixed ? (half - fixed) / SESSION_BYTES : 0);
+    return false;
 }
 
 void weir_load_memory(struct weir_loader *loader, struct weir_config *config) {
     const struct weir_yaml *node = weir_load_node(loader, "memory");
     struct weir_memory_shares *memory = &config->memory;
-    size_t workers = (size_t)config->workers;
-    if (!node || memory->limit == 0) {
-        memory->partition = weir_memory_of_partition(&config->plan);
+    size_t workers = (size_t)config->workers, half = memory->limit / 2;
+    if (!node || memory->limit == 0)
         return;
-    }
     if (memory->limit < (workers + 1) * WORKER_BYTES) {
         WEIR_MISTAKE(loader->mistakes, node,
                      "%zu MiB are too few for %zu workers; write at least %zuMiB, or fewer workers",
                      memory->limit / MIB, workers, (workers + 1) * WORKER_BYTES / MIB);
         return;
     }
-    size_t half = memory->limit / 2;
-    if (is_default(loader, "sessions.max_open"))
-        choose_sessions(loader, node, config, half / WEIR_MEMORY_PARTITIONS);
+    bool fits = is_default(loader, "sessions.max_open")
+                    ? choose_sessions(loader, node, config, half / WEIR_MEMORY_PARTITIONS)
+                    : check_sessions(loader, config, half);
+    if (!fits)
+        return;
     if (config->prefetch_bytes == 0)
         config->prefetch_bytes = config->kafka.prefetch_bytes = memory->limit / 4;
     memory->producer = memory->limit / 32 / workers + 2 * config->mapping.record_max;
@@ -67,13 +82,6 @@ void weir_load_memory(struct weir_loader *loader, struct weir_config *config) {
         memory->producer = PRODUCER_MAX;
     config->kafka.queue_bytes = memory->producer;
     memory->commit = memory->limit / 64 / workers;
-    memory->partition = weir_memory_of_partition(&config->plan);
+    memory->partition = with_sessions(&config->plan);
     memory->partitions = (uint32_t)(half / memory->partition);
-    if (memory->partitions > 0)
-        return;
-    const struct weir_yaml *place = weir_load_node(loader, "sessions.max_open");
-    WEIR_MISTAKE(loader->mistakes, place->line > 0 ? place : node,
-                 "a partition may take up to %zu MiB with this, which is more than half of "
-                 "`memory`; write a lower sessions.max_open or leave it out",
-                 memory->partition / MIB);
 }

@@ -15,7 +15,5 @@
 
 /* Before the fingerprint, as it may set plan.sessions_max. */
 void weir_load_memory(struct weir_loader *loader, struct weir_config *config);
-/* What a partition may take at most, by the plan alone. */
-size_t weir_memory_of_partition(const struct weir_plan *plan);
 
 #endif

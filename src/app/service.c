@@ -67,10 +67,20 @@ static int start_admin(struct weir_service *service, struct weir_err *err) {
     return status;
 }
 
+static void tell_memory(const struct weir_config *config) {
+    if (config->memory.limit > 0)
+        weir_log(WEIR_LOG_INFO, "memory", "divided",
+                 WEIR_INT("limit_bytes", (int64_t)config->memory.limit),
+                 WEIR_INT("max_open", config->plan.sessions_max),
+                 WEIR_INT("partitions", config->memory.partitions),
+                 WEIR_INT("prefetch_bytes", (int64_t)config->prefetch_bytes), WEIR_LOG_END);
+}
+
 int weir_service_start(struct weir_service *service, struct weir_config *config, bool rebuild,
                        struct weir_err *err) {
     *service = (struct weir_service){.config = config, .started_us = weir_clock_monotonic_us()};
     pthread_mutex_init(&service->lock, NULL);
+    tell_memory(config);
     int status = check_redis(config, err);
     if (status == 0 && rebuild)
         status = forget_counts(config, err);

@@ -34,7 +34,7 @@ struct weir_worker_figures {
     bool redis_up, kafka_up, stalled; /* stalled: Redis is away, so nothing is consumed */
     bool caught_up;                   /* no partition is behind its end */
     int64_t seen_us;                  /* monotonic; the watchdog's sign of life */
-    uint32_t assigned; /* partitions, also those that are not claimed yet */
+    uint32_t assigned;                /* partitions, also those that are not claimed yet */
     uint32_t partitions_len;
     struct weir_partition_figures partitions[WEIR_FIGURES_PARTITIONS_MAX];
 };

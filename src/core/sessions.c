@@ -29,7 +29,7 @@ struct weir_sessions {
 
     struct index_entry *index;
     uint32_t index_bits;
-    bool deferred; /* the index is to be made anew */
+    bool deferred;         /* the index is to be made anew */
     uint64_t asked[ASKED]; /* the last keys that were asked for; a ring */
     uint32_t asked_at;
 

@@ -19,9 +19,9 @@
 
 #define WEIR_DELTAS_MAX 64
 #define WEIR_DELTAS_MIN 16 /* also where there are so many segments that a delta's map is large */
-#define WEIR_MAPS_MAX ((size_t)16 << 20)  /* bytes that all deltas' maps may take */
-#define WEIR_CELLS_MAX ((size_t)8 << 20)  /* bytes of cells at which a fold does not wait */
-#define WEIR_DELTA_MS 10000 /* weir_level_ms[0] */
+#define WEIR_MAPS_MAX ((size_t)16 << 20) /* bytes that all deltas' maps may take */
+#define WEIR_CELLS_MAX ((size_t)8 << 20) /* bytes of cells at which a fold does not wait */
+#define WEIR_DELTA_MS 10000              /* weir_level_ms[0] */
 
 /* Counters by dense segment: 0 is the total, then every value of every dimension. */
 struct weir_cells {

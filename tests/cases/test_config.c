@@ -271,6 +271,28 @@ static uint64_t fingerprint(const char *text) {
     return value;
 }
 
+static void test_memory(void) {
+    struct weir_config *config = load_text("memory: 1GiB\nworkers: 2\n"
+                                           "events: { dimensions: { country: country } }\n");
+    if (!config)
+        return;
+    CHECK_INT(config->memory.limit, 1LL << 30);
+    CHECK_INT(config->kafka.prefetch_bytes, 256LL << 20);
+    CHECK_INT(config->plan.sessions_max, ((64 << 20) - (2 << 20) - 1002 * 3072) / 384);
+    CHECK_INT(config->memory.partitions, 8);
+    CHECK(config->memory.partition <= 64U << 20);
+    CHECK_INT(config->memory.commit, 8 << 20);
+    weir_config_free(config);
+
+    config = load_text("memory: 1GiB\nsessions: { max_open: 50000 }\nkafka: { brokers: a, topics: b, prefetch: 32MiB }\n");
+    if (!config)
+        return;
+    CHECK_INT(config->plan.sessions_max, 50000);
+    CHECK_INT(config->kafka.prefetch_bytes, 32 << 20);
+    CHECK_INT(config->memory.partitions, 25);
+    weir_config_free(config);
+}
+
 static void test_fingerprint(void) {
     uint64_t plain = fingerprint("workers: 1\n");
     static const char *const same[] = {"workers: 2\n",
@@ -279,6 +301,8 @@ static void test_fingerprint(void) {
                                        "sinks: [ { type: log } ]\n",
                                        "alerts: { repeat_interval: 1h }\n",
                                        "kafka: { brokers: [a], topics: [b], group: c }\n",
+                                       "memory: 1024GiB\n",
+                                       "memory: 4GiB\nsessions: { max_open: 2000000 }\n",
                                        "time: { idle_timeout: 5s }\n"};
     for (size_t i = 0; i < sizeof same / sizeof same[0]; i++)
         CHECK(fingerprint(same[i]) == plain);
@@ -289,6 +313,7 @@ static void test_fingerprint(void) {
         "sessions: { recovery: off }\n",
         "sessions: { cart: any }\n",
         "sessions: { max_open: 5 }\n",
+        "memory: 1GiB\n",
         "time: { out_of_orderness: 6s }\n",
         "time: { allowed_lateness: 1m }\n",
         "time: { max_ahead: 2m }\n",
@@ -387,6 +412,7 @@ int main(void) {
     test_json();
     test_small();
     test_details();
+    test_memory();
     test_fingerprint();
     test_restart();
     return check_done("test_config");

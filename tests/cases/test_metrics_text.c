@@ -42,8 +42,11 @@ static struct weir_metrics_input figures(void) {
                                         .lag = -1,
                                         .idle = true,
                                         .status = {.offset = -1, .watermark_ms = INT64_MIN}};
-    workers[1] = (struct weir_worker_figures){
-        .records = UINT64_C(1) << 60, .commit_us_max = 5, .redis_up = true, .stalled = true, .assigned = 2};
+    workers[1] = (struct weir_worker_figures){.records = UINT64_C(1) << 60,
+                                              .commit_us_max = 5,
+                                              .redis_up = true,
+                                              .stalled = true,
+                                              .assigned = 2};
     return (struct weir_metrics_input){.wall_ms = 1000000,
                                        .now_us = 4000000,
                                        .workers = workers,
