@@ -109,7 +109,8 @@ int weir_cmd_run(int argc, char **argv) {
     if (load(options.config, &config) != 0)
         return WEIR_ERR_INPUT;
     weir_log_setup(config->log_level, config->log_format);
-    weir_memory_keep();
+    if (config->memory.limit == 0)
+        weir_memory_keep();
     int status = weir_service_start(&service, config, options.rebuild, &err);
     if (status == 0) {
         weir_log(WEIR_LOG_INFO, "run", "started", WEIR_STR("version", WEIR_VERSION),
