@@ -70,6 +70,7 @@ static size_t export_delta(struct weir_partition *p) {
     for (size_t i = 0; i < p->visitors.changed_len; i++)
         weir_record_visitor(p, &p->bytes, p->visitors.changed[i], base_ms);
     p->dirty_len = p->removed_len = p->visitors.changed_len = 0;
+    p->visitors.stored = true;
     finish_change(p);
     return p->bytes.len - start;
 }

@@ -54,6 +54,7 @@ int weir_partition_import_meta(struct weir_partition *p, const void *meta, size_
     struct weir_partition_status status;
     if (weir_partition_read_meta(meta, len, &status) != 0)
         return damaged(err, "meta");
+    p->visitors.stored = true;
     p->seq = status.seq;
     p->offset = status.offset;
     p->newest_ms = status.newest_ms;

@@ -47,12 +47,34 @@ static void intern_values(struct weir_partition *p, const struct weir_event *eve
         values[d] = (uint16_t)weir_values_intern(&p->values[d], event->dimensions[d]);
 }
 
+/* Without a commit for long (a replay has none) the list fills with slots that are there twice or
+ * are free again. */
+static void compact_dirty(struct weir_partition *p) {
+    size_t kept = 0;
+    for (size_t i = 0; i < p->dirty_len; i++) {
+        struct weir_session *session = weir_sessions_at(p->sessions, p->dirty[i]);
+        if (!(session->flags & WEIR_DIRTY))
+            continue;
+        session->flags &= ~(unsigned)WEIR_DIRTY & 0xffff; /* so that its second place is dropped */
+        p->dirty[kept++] = p->dirty[i];
+    }
+    for (size_t i = 0; i < kept; i++)
+        weir_sessions_at(p->sessions, p->dirty[i])->flags |= WEIR_DIRTY;
+    p->dirty_len = kept;
+}
+
+static void make_dirty_room(struct weir_partition *p) {
+    compact_dirty(p);
+    if (p->dirty_len >= p->dirty_cap / 2)
+        p->dirty = weir_partition_grow(p->dirty, &p->dirty_cap, sizeof *p->dirty);
+}
+
 void weir_partition_mark(struct weir_partition *p, struct weir_session *session) {
     if (session->flags & WEIR_DIRTY)
         return;
-    session->flags |= WEIR_DIRTY;
     if (p->dirty_len == p->dirty_cap)
-        p->dirty = weir_partition_grow(p->dirty, &p->dirty_cap, sizeof *p->dirty);
+        make_dirty_room(p);
+    session->flags |= WEIR_DIRTY;
     p->dirty[p->dirty_len++] = weir_sessions_slot(p->sessions, session);
 }
 

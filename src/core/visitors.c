@@ -74,13 +74,38 @@ static struct weir_abandoned *slot_for(struct weir_visitors *visitors, uint64_t 
     return slot;
 }
 
-static void mark(struct weir_visitors *visitors, uint64_t visitor) {
-    if (visitors->changed_len == visitors->changed_cap) {
-        visitors->changed_cap = visitors->changed_cap ? visitors->changed_cap * 2 : 64;
-        visitors->changed =
-            realloc(visitors->changed, visitors->changed_cap * sizeof *visitors->changed);
-        WEIR_ASSERT(visitors->changed != NULL);
+static int ascending(const void *left, const void *right) {
+    const uint64_t *a = left, *b = right;
+    return (*a > *b) - (*a < *b);
+}
+
+/* Each once; and where nothing is stored, only those of whom there is something to store. */
+static void compact_changed(struct weir_visitors *visitors) {
+    size_t kept = 0;
+    qsort(visitors->changed, visitors->changed_len, sizeof *visitors->changed, ascending);
+    for (size_t i = 0; i < visitors->changed_len; i++) {
+        uint64_t visitor = visitors->changed[i];
+        bool again = kept > 0 && visitors->changed[kept - 1] == visitor;
+        if (!again && (visitors->stored || weir_visitors_find(visitors, visitor)))
+            visitors->changed[kept++] = visitor;
     }
+    visitors->changed_len = kept;
+}
+
+static void make_changed_room(struct weir_visitors *visitors) {
+    if (visitors->changed_cap > 0)
+        compact_changed(visitors);
+    if (visitors->changed_len < visitors->changed_cap / 2)
+        return;
+    visitors->changed_cap = visitors->changed_cap ? visitors->changed_cap * 2 : 64;
+    visitors->changed =
+        realloc(visitors->changed, visitors->changed_cap * sizeof *visitors->changed);
+    WEIR_ASSERT(visitors->changed != NULL);
+}
+
+static void mark(struct weir_visitors *visitors, uint64_t visitor) {
+    if (visitors->changed_len == visitors->changed_cap)
+        make_changed_room(visitors);
     visitors->changed[visitors->changed_len++] = visitor;
 }
 

@@ -26,6 +26,7 @@ struct weir_visitors {
     bool deferred;
     struct weir_abandoned *restored; /* while deferred */
     size_t restored_len, restored_cap;
+    bool stored;       /* the stored state may know any of them */
     uint64_t *changed; /* visitors changed since the last export, with repeats */
     size_t changed_len, changed_cap;
 };
