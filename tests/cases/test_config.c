@@ -284,7 +284,8 @@ static void test_memory(void) {
     CHECK_INT(config->memory.commit, 8 << 20);
     weir_config_free(config);
 
-    config = load_text("memory: 1GiB\nsessions: { max_open: 50000 }\nkafka: { brokers: a, topics: b, prefetch: 32MiB }\n");
+    config = load_text("memory: 1GiB\nsessions: { max_open: 50000 }\nkafka: { brokers: a, topics: "
+                       "b, prefetch: 32MiB }\n");
     if (!config)
         return;
     CHECK_INT(config->plan.sessions_max, 50000);
