@@ -89,6 +89,13 @@ static void check_life(const struct weir_service *service,
             add_reason(reasons, "worker %d gave no sign of life for %" PRId64 " s", i,
                        silent_us / 1000000);
     }
+    if (!service->evaluator)
+        return;
+    struct weir_evaluator_figures evaluator;
+    weir_evaluator_figures(service->evaluator, &evaluator);
+    if (now_us - evaluator.seen_us > SILENT_US)
+        add_reason(reasons, "the evaluator gave no sign of life for %" PRId64 " s",
+                   (now_us - evaluator.seen_us) / 1000000);
 }
 
 static void check_workers(const struct weir_service *service,

@@ -5,6 +5,8 @@
 
 #include "app/commands.h"
 #include "app/service.h"
+#include "app/watchdog.h"
+#include "weir/clock.h"
 #include "weir/log.h"
 #include "weir/memory.h"
 
@@ -82,7 +84,16 @@ static void block_signals(sigset_t *signals) {
     signal(SIGPIPE, SIG_IGN);
 }
 
-static void wait_for_end(struct weir_service *service, const sigset_t *signals) {
+/* In the words of Type=notify-reload. */
+static void reload(struct weir_service *service, const struct weir_supervisor *supervisor) {
+    weir_supervisor_tell(supervisor, "RELOADING=1\nMONOTONIC_USEC=%lld",
+                         (long long)weir_clock_monotonic_us());
+    weir_service_reload(service);
+    weir_supervisor_tell(supervisor, "READY=1");
+}
+
+static void wait_for_end(struct weir_service *service, const struct weir_supervisor *supervisor,
+                         const sigset_t *signals) {
     const struct timespec look = {.tv_nsec = 200 * 1000000};
     while (!weir_service_failed(service)) {
         int got = sigtimedwait(signals, NULL, &look);
@@ -92,7 +103,7 @@ static void wait_for_end(struct weir_service *service, const sigset_t *signals) 
         }
         weir_service_watch_memory(service);
         if (got == SIGHUP || atomic_exchange(&service->reload_wanted, false))
-            weir_service_reload(service);
+            reload(service, supervisor);
     }
 }
 
@@ -100,6 +111,7 @@ int weir_cmd_run(int argc, char **argv) {
     struct run_options options = {0};
     struct weir_config *config = NULL;
     struct weir_service service;
+    struct weir_watchdog *watchdog = NULL;
     struct weir_err err;
     sigset_t signals;
     int wrong = parse(argc, argv, &options);
@@ -111,18 +123,25 @@ int weir_cmd_run(int argc, char **argv) {
     weir_log_setup(config->log_level, config->log_format);
     if (config->memory.limit == 0)
         weir_memory_keep();
+    struct weir_supervisor *supervisor = weir_supervisor_new();
     int status = weir_service_start(&service, config, options.rebuild, &err);
+    if (status == 0)
+        status = weir_watchdog_start(&watchdog, &service, supervisor, &err);
     if (status == 0) {
         weir_log(WEIR_LOG_INFO, "run", "started", WEIR_STR("version", WEIR_VERSION),
                  WEIR_STR("group", config->kafka.group), WEIR_INT("workers", config->workers),
                  WEIR_LOG_END);
-        wait_for_end(&service, &signals);
+        weir_supervisor_tell(supervisor, "READY=1");
+        wait_for_end(&service, supervisor, &signals);
     } else {
         fprintf(stderr, "weir: %s\n", err.text);
     }
+    weir_supervisor_tell(supervisor, "STOPPING=1\nSTATUS=draining and committing");
+    weir_watchdog_stop(watchdog);
     struct weir_err ended;
     int stopped = weir_service_stop(&service, &ended);
     if (stopped != 0)
         fprintf(stderr, "weir: %s\n", ended.text);
+    weir_supervisor_free(supervisor);
     return status != 0 ? -status : -stopped;
 }

@@ -141,6 +141,7 @@ static int look(struct weir_evaluator *e, struct weir_err *err) {
 static void show_figures(struct weir_evaluator *e) {
     struct weir_evaluator_figures *figures = &e->figures;
     figures->leader = e->leader;
+    figures->seen_us = weir_clock_monotonic_us();
     if (!e->leader)
         figures->split_ratio = -1;
     figures->partitions = (uint32_t)e->members_len;
@@ -171,6 +172,7 @@ static void take_reload(struct weir_evaluator *e) {
 static void *thread_main(void *context) {
     struct weir_evaluator *e = context;
     struct weir_err err;
+    pthread_setname_np(pthread_self(), "evaluator");
     while (!atomic_load(&e->stopping)) {
         take_reload(e);
         int status = look(e, &err);
@@ -202,6 +204,7 @@ int weir_evaluator_start(struct weir_evaluator **evaluator, const struct weir_co
         snprintf(e->token + 2 * i, 3, "%02x", bytes[i]);
     e->config = config;
     e->figures.redis_up = true;
+    e->shown.seen_us = weir_clock_monotonic_us();
     e->figures.split_ratio = -1;
     e->as_of_ms = INT64_MIN;
     pthread_mutex_init(&e->lock, NULL);

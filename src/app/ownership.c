@@ -221,6 +221,7 @@ int weir_own_claim(struct weir_worker *w) {
     for (size_t i = 0; i < w->owned_len; i++) {
         struct weir_owned *owned = w->owned[i];
         int64_t now_us = weir_clock_monotonic_us();
+        atomic_store(&w->seen_us, now_us);
         if (owned->state || owned->retry_us > now_us || w->figures.stalled)
             continue;
         int status = claim(w, owned);

@@ -1,5 +1,6 @@
 #include "app/worker.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "app/worker_state.h"
@@ -97,6 +98,7 @@ static bool commit_is_due(const struct weir_worker *w, int64_t now_us) {
 static int run(struct weir_worker *w) {
     int64_t tick_us = 0;
     while (!atomic_load(&w->stopping)) {
+        atomic_store(&w->seen_us, weir_clock_monotonic_us());
         int status = weir_own_claim(w);
         if (status == 0)
             status = take_records(w);
@@ -177,13 +179,19 @@ static int open_all(struct weir_worker *w) {
 
 static void *thread_main(void *context) {
     struct weir_worker *w = context;
+    char name[16];
+    snprintf(name, sizeof name, "worker %d", w->number);
+    pthread_setname_np(pthread_self(), name); /* for top -H, gdb and the like */
     int status = run(w);
+    struct weir_err why = w->err;
     if (status != 0) {
         weir_log(WEIR_LOG_ERROR, "worker", w->err.text, WEIR_INT("worker", w->number),
                  WEIR_LOG_END);
         atomic_store(&w->failed, true);
     }
     weir_commit_all(w);
+    if (status != 0)
+        w->err = why; /* not what the last commit may have met */
     weir_commit_show_figures(w);
     return NULL;
 }
@@ -233,4 +241,7 @@ void weir_worker_figures(struct weir_worker *w, struct weir_worker_figures *figu
     pthread_mutex_lock(&w->lock);
     *figures = w->shown;
     pthread_mutex_unlock(&w->lock);
+    int64_t seen_us = atomic_load(&w->seen_us);
+    if (seen_us > figures->seen_us)
+        figures->seen_us = seen_us;
 }

@@ -47,6 +47,7 @@ struct weir_worker {
     bool rebuild;
     pthread_t thread;
     _Atomic bool stopping, failed;
+    _Atomic int64_t seen_us; /* the last sign of life; figures are shown less often */
     struct weir_err err;
 
     struct weir_consumer *consumer;

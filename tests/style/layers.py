@@ -13,7 +13,8 @@ HEADERS = {
              "crash"),
     "core": ("event", "decode", "metric", "plan", "bucket", "partition", "rule", "traffic",
              "rollup", "overlap", "session", "window", "baseline", "detect", "explain"),
-    "io": ("kafka", "copy", "redis", "http", "notify", "file"),
+    "io": ("kafka", "copy", "redis", "http", "notify", "file",
+           "supervisor"),
     "app": ("config",),
 }
 HEADER_LAYER = {f"weir/{name}.h": layer for layer, names in HEADERS.items() for name in names}
