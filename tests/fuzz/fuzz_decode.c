@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "fuzz.h"
 #include "weir/decode.h"
 
 #define PRESETS 6
@@ -59,8 +60,6 @@ static void try_path(const char *bytes, size_t len) {
     text[len] = 0;
     weir_mapping_check_path(text, &err);
 }
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     static struct pair pairs[PRESETS];
