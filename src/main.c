@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "app/arguments.h"
 #include "app/commands.h"
 #include "app/config_mistakes.h"
 #include "weir/err.h"
@@ -58,6 +59,7 @@ int main(int argc, char **argv) {
         print_usage(stderr);
         return WEIR_ERR_USAGE;
     }
+    argv = weir_arguments_take(argc, argv);
     const char *name = argv[1];
     if (strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0 || strcmp(name, "help") == 0) {
         print_usage(stdout);

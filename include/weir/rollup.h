@@ -30,7 +30,7 @@ void weir_rollup_free(struct weir_rollup *rollup);
 /* A new partition's number. */
 uint32_t weir_rollup_add_partition(struct weir_rollup *rollup);
 /* Its dictionary of a dimension, whole ("v:" value), before buckets that use it. 0, or -1 when the
- * bytes are damaged. */
+ * bytes are damaged or do not go on from what was there: then that stays. */
 int weir_rollup_values(struct weir_rollup *rollup, uint32_t partition, uint32_t dimension,
                        const void *bytes, size_t len);
 /* Puts a bucket's new bytes in the place of its old ones; len 0 removes it. 0, or -1 when the bytes

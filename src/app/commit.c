@@ -1,3 +1,4 @@
+#include <stdio.h>
 #include <string.h>
 
 #include "app/worker_state.h"
@@ -75,9 +76,11 @@ static void show_offsets(struct weir_worker *w) {
 static void stall(struct weir_worker *w) {
     struct weir_err ignored;
     w->figures.redis_errors++;
-    if (!w->figures.stalled)
+    if (strncmp(w->why, w->err.text, sizeof w->why - 1) != 0) { /* once for each reason */
+        snprintf(w->why, sizeof w->why, "%s", w->err.text);
         weir_log(WEIR_LOG_WARN, "worker", "cannot commit; consuming stops until Redis answers",
                  WEIR_STR("why", w->err.text), WEIR_INT("worker", w->number), WEIR_LOG_END);
+    }
     weir_redis_disconnect(w->redis); /* late answers would be taken for those of the next try */
     weir_consumer_pause(w->consumer, &ignored);
     w->figures.stalled = true;
@@ -96,6 +99,7 @@ static void go_on(struct weir_worker *w) {
     w->figures.stalled = false;
     w->figures.redis_up = true;
     w->backoff_ms = 0;
+    w->why[0] = '\0';
     w->reassign = true;
 }
 

@@ -94,7 +94,13 @@ static const char *read_path(struct weir_loader *loader, const struct weir_yaml 
     if (!text)
         return NULL;
     if (weir_mapping_check_path(text, &err) != 0) {
-        WEIR_MISTAKE(loader->mistakes, node, "%s", err.text);
+        if (strcmp(node->text, node->written) == 0)
+            WEIR_MISTAKE(loader->mistakes, node, "%s", err.text);
+        else /* what the environment holds is not shown */
+            WEIR_MISTAKE(loader->mistakes, node,
+                         "%s is no path with what the environment puts in; write keys separated by "
+                         "dots, as in geo.country",
+                         weir_yaml_shown(loader->scratch, node));
         return NULL;
     }
     return weir_arena_text(loader->kept, text);

@@ -169,6 +169,15 @@ static void take_reload(struct weir_evaluator *e) {
     pthread_mutex_unlock(&e->lock);
 }
 
+/* Once for each reason: a lost connection may be followed by a password that is not taken. */
+static void say_why(struct weir_evaluator *e, const struct weir_err *err) {
+    if (strncmp(e->why, err->text, sizeof e->why - 1) == 0)
+        return;
+    snprintf(e->why, sizeof e->why, "%s", err->text);
+    weir_log(WEIR_LOG_WARN, "evaluator", "cannot go on until Redis answers",
+             WEIR_STR("why", err->text), WEIR_LOG_END);
+}
+
 static void *thread_main(void *context) {
     struct weir_evaluator *e = context;
     struct weir_err err;
@@ -177,12 +186,12 @@ static void *thread_main(void *context) {
         take_reload(e);
         int status = look(e, &err);
         if (status != 0) {
-            if (e->figures.redis_up)
-                weir_log(WEIR_LOG_WARN, "evaluator", "cannot go on until Redis answers",
-                         WEIR_STR("why", err.text), WEIR_LOG_END);
+            say_why(e, &err);
             e->figures.redis_errors++;
             e->leader = false;
             weir_redis_disconnect(e->redis); /* answers that are still due are to void questions */
+        } else {
+            e->why[0] = '\0';
         }
         e->figures.redis_up = status == 0;
         show_figures(e);

@@ -85,6 +85,7 @@ struct weir_evaluator {
     pthread_mutex_t lock;
     pthread_cond_t reload_done;
     struct weir_evaluator_figures shown;
+    char why[256]; /* what was last said of Redis being away; empty while it is not */
 };
 
 /* gather.c: every function 0 or -WEIR_ERR_UNREACHABLE. */

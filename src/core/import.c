@@ -6,6 +6,10 @@
 #include "core/records.h"
 #include "weir/number.h"
 
+#define TIME_FAR_MS (2 * WEIR_TIME_MAX_MS)
+#define SEQ_MAX (1ULL << 53)    /* Redis' scripts count in doubles */
+#define DELTAS_FAR (1ULL << 20) /* a delta is gone when all chunks were written after it */
+
 static int damaged(struct weir_err *err, const char *key) {
     return weir_err_set(err, WEIR_ERR_REFUSED,
                         "the stored state is damaged at %s; restore Redis from a backup, or count "
@@ -33,6 +37,29 @@ int weir_partition_read_meta(const void *meta, size_t len, struct weir_partition
         status->rejected[r] = weir_reader_varint(&in);
     status->late = status->rejected[WEIR_LATE];
     return in.failed ? -1 : 0;
+}
+
+/* No time that was ever counted, or that an idle partition's clock reached, is beyond these. */
+static bool is_time(int64_t ms) {
+    return ms == INT64_MIN || (ms >= -TIME_FAR_MS && ms <= TIME_FAR_MS);
+}
+
+/* Numbers that no commit can have written would be trusted by all that follows. */
+static bool is_sound(const struct weir_partition *p) {
+    bool fresh = p->newest_ms == INT64_MIN;
+    if (!is_time(p->newest_ms) || !is_time(p->watermark_ms) || !is_time(p->settled_ms))
+        return false;
+    if (!fresh && (p->settled_ms > weir_partition_floor_ms(p) || p->settled_ms > p->watermark_ms))
+        return false;
+    if ((fresh && p->settled_ms != INT64_MIN) || p->offset < -1 || p->seq > SEQ_MAX)
+        return false;
+    if (p->first_delta == 0 || p->first_delta > p->seq + 1 ||
+        p->seq + 1 - p->first_delta > DELTAS_FAR)
+        return false;
+    for (uint32_t chunk = 0; chunk < WEIR_CHUNKS; chunk++)
+        if (p->chunk_seq[chunk] > p->seq)
+            return false;
+    return true;
 }
 
 /* Behind the version: eight numbers, the reasons' number, and one for each. */
@@ -70,7 +97,7 @@ int weir_partition_import_meta(struct weir_partition *p, const void *meta, size_
     p->next_chunk = (uint32_t)weir_reader_varint(&in) % WEIR_CHUNKS;
     for (uint32_t chunk = 0; chunk < WEIR_CHUNKS; chunk++)
         p->chunk_seq[chunk] = p->seq - weir_reader_varint(&in);
-    if (in.failed || in.at != in.end || p->first_delta > p->seq + 1)
+    if (in.failed || in.at != in.end || !is_sound(p))
         return damaged(err, "meta");
     if (p->watermark_ms != INT64_MIN) {
         p->now_second = p->watermark_ms / 1000;

@@ -136,6 +136,14 @@ uint32_t weir_rollup_add_partition(struct weir_rollup *r) {
     return r->partitions_len++;
 }
 
+/* A dictionary only grows: buckets that are added up already use what it had. */
+static bool goes_on(const struct partition *partition, uint32_t dimension, const uint32_t *segments,
+                    uint32_t count) {
+    uint32_t known = partition->segments_len[dimension];
+    return count >= known && (known == 0 || memcmp(segments, partition->segments[dimension],
+                                                   known * sizeof *segments) == 0);
+}
+
 int weir_rollup_values(struct weir_rollup *r, uint32_t number, uint32_t dimension,
                        const void *bytes, size_t len) {
     struct partition *partition = &r->partitions[number];
@@ -155,10 +163,14 @@ int weir_rollup_values(struct weir_rollup *r, uint32_t number, uint32_t dimensio
         segments[count++] =
             segment_of(r, (int)dimension, (struct weir_str){text, (uint32_t)text_len});
     }
+    if (in.failed || in.at != in.end || !goes_on(partition, dimension, segments, count)) {
+        free(segments);
+        return -1;
+    }
     free(partition->segments[dimension]);
     partition->segments[dimension] = segments;
     partition->segments_len[dimension] = count;
-    return in.failed || in.at != in.end ? -1 : 0;
+    return 0;
 }
 
 /* ---- sums ---- */
@@ -178,6 +190,12 @@ static int64_t to_segment(const struct partition *partition, uint32_t id) {
     return partition->segments[dimension][value];
 }
 
+/* Around the end of the numbers and back again, whatever a bucket says: what is added can always
+ * be taken out. */
+static void add_to(int64_t *sum, int64_t sign, int64_t value) {
+    *sum = (int64_t)((uint64_t)*sum + (uint64_t)sign * (uint64_t)value);
+}
+
 static int add_bucket(const struct partition *partition, const struct stored *stored, cell *cells,
                       int64_t *bins, int64_t sign) {
     struct weir_bucket_reader reader;
@@ -191,9 +209,9 @@ static int add_bucket(const struct partition *partition, const struct stored *st
             return -1;
         while (weir_bucket_entry(&reader, &entry) > 0) {
             if (entry.id < WEIR_COUNTERS)
-                cells[segment][entry.id] += sign * entry.value;
+                add_to(&cells[segment][entry.id], sign, entry.value);
             else if (bins && segment == 0)
-                bins[entry.id - WEIR_BIN_FIRST] += sign * entry.value;
+                add_to(&bins[entry.id - WEIR_BIN_FIRST], sign, entry.value);
         }
     }
     return 0;

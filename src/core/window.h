@@ -79,10 +79,11 @@ uint32_t weir_window_segment(const struct weir_window *window, uint32_t dense);
  * there are too many of them, or of their cells: a fold changes no figure, whenever it comes. */
 struct weir_cells *weir_window_find_delta(struct weir_window *window, int64_t time_ms);
 static inline struct weir_cells *weir_window_delta(struct weir_window *window, int64_t time_ms) {
-    struct weir_cells *last = &window->deltas[window->last]; /* nearly always */
-    if (window->last < window->deltas_len && time_ms >= last->start_ms &&
-        time_ms - last->start_ms < WEIR_DELTA_MS && window->cells_used < window->cells_max)
-        return last;
+    if (window->last < window->deltas_len && window->cells_used < window->cells_max) {
+        struct weir_cells *last = &window->deltas[window->last]; /* nearly always */
+        if (time_ms >= last->start_ms && time_ms - last->start_ms < WEIR_DELTA_MS)
+            return last;
+    }
     return weir_window_find_delta(window, time_ms);
 }
 /* The counters of a segment in it. Valid until the next call. */

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "io/notify_body.h"
+#include "io/notify_hide.h"
 #include "weir/buf.h"
 #include "weir/clock.h"
 
@@ -152,6 +153,7 @@ static int judge(struct weir_notify *notify, const struct weir_sink *sink, CURLc
                             "sink %s: answered %ld, a redirect, which is not followed; write the "
                             "final address into its url",
                             sink->name, status);
+    weir_notify_hide(notify->answer, sink);
     bool never = status >= 400 && status < 500 && status != 408 && status != 425 && status != 429;
     return weir_err_set(err, never ? WEIR_ERR_INPUT : WEIR_ERR_UNREACHABLE,
                         "sink %s: answered %ld%s%s", sink->name, status,
