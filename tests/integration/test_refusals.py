@@ -160,10 +160,42 @@ def missing_state(checks):
         checks.equal(weir.stop(), 0, "exit code of a run on an empty topic")
 
 
+def stored_format(checks):
+    """A state of a newer format, of none, or cut short: refused, and left as it is."""
+    config = t.Config(t.topic("format", 1), time=SLOW_TICKS, windows=["1m", "24h"])
+    redis = t.Redis()
+    good = b'{"type":"page_view","session":"s%d","time":"2026-01-05T09:00:00Z"}'
+    t.produce(config.topic, [good % n for n in range(100)], 0)
+    weir = t.Weir(config)
+    t.wait_counted(redis, config, 1, 100, watch=weir)
+    checks.equal(weir.stop(), 0, "exit code")
+    meta = config.tag(0, "meta")
+    state = redis.do("HGET", meta, "state")
+    checks.equal(state[0], 1, "the format of the stored state")
+    for damaged, words in (
+            (b"\x02" + state[1:], ("format 2", "reads format 1", "the weir that wrote it")),
+            (b"\xff" + state[1:], ("format 255", "reads format 1")),
+            (b"\x00" + state[1:], ("format 0", "reads format 1")),
+            (state[:-1], ("damaged at meta", "backup", "--rebuild")),
+            (state + b"\x00", ("damaged at meta",)),
+            (b"", ("reads format 1",))):
+        redis.do("HSET", meta, "state", damaged)
+        refused(checks, config, 4, *words)
+        checks.equal(redis.do("HGET", meta, "state"), damaged, "the state after a refusal")
+        checks.equal(t.offsets(redis, config, 1), [100], "the offset after a refusal")
+        code, _, err = t.command("get", "partitions", "--config", config.path)
+        checks.that(code in (0, 4), f"weir get partitions: exit {code}: {err}")
+    redis.do("HSET", meta, "state", state)
+    t.produce(config.topic, [good % n for n in range(100, 150)], 0)
+    weir = t.Weir(config)
+    t.wait_counted(redis, config, 1, 150, watch=weir)
+    checks.equal(weir.stop(), 0, "exit code with the state put back")
+
+
 def main():
     t.need_services("kcat")
     checks = t.Checks("refusals")
-    checks.run(dead_letters, refusals, changed_definitions, missing_state)
+    checks.run(dead_letters, refusals, changed_definitions, missing_state, stored_format)
     checks.finish()
 
 

@@ -11,6 +11,7 @@ from tools import Missing
 CONTRACT = re.compile(r"\b(own(s|ed|ership|er)?|borrow\w*|threads?|immutable|bounded|ceiling|"
                       r"limits?|no I/O|no clock|pure|no shared state)\b", re.I)
 README = Path("README.md")
+OPERATIONS = Path("deploy/OPERATIONS.md")
 
 
 def header_contracts(tree, _build):
@@ -107,6 +108,68 @@ def deployed_metrics(tree, build):
             for name in re.findall(r"\bweir_\w+", line):
                 if re.sub("_(sum|count)$", "", name) not in names:
                     findings.append(f"{path}:{number}: weir has no metric {name}")
+    return findings
+
+
+# What an operator may read in the middle of the night: refusals, services that are away, warnings.
+SAID = re.compile(r"\bWEIR_ERR_(?:REFUSED|UNREACHABLE)\b[^,;]*,"
+                  r"|\bweir_log\([^,\"]*WEIR_LOG_(?:WARN|ERROR)[^,\"]*,\s*\"\w+\"\s*,")
+NOT_SERVICE = re.compile(r"/(demo|cmd_demo|generate|cmd_generate|replay|cmd_replay)\w*\.c$")
+LITERAL = re.compile(r'"((?:[^"\\]|\\.)*)"')
+CONVERSION = re.compile(r"%[-+ #0-9.*]*[a-zA-Z]+|\\n")
+SHOWN = 60 # characters of a sentence by which it is found
+
+
+def expression(text, at):
+    """What stands from there to the comma or the parenthesis that ends an argument."""
+    depth, start, quoted = 0, at, False
+    while at < len(text):
+        char = text[at]
+        if char == "\\":
+            at += 1
+        elif char == '"':
+            quoted = not quoted
+        elif not quoted and (char in "," and depth == 0 or char in ")" and depth == 0):
+            break
+        elif not quoted:
+            depth += (char == "(") - (char == ")")
+        at += 1
+    return text[start:at]
+
+
+def sentences(code):
+    """The literals of an argument: joined where they are one sentence, apart where a ? chooses."""
+    parts = re.sub(r"\bPRI\w+", '"%d"', code)
+    parts = re.sub(r'"\s+"', "", parts)
+    return LITERAL.findall(parts)
+
+
+def mark_of(sentence):
+    """The longest piece that does not change, or None when there is none to speak of."""
+    pieces = [" ".join(piece.split()).strip(" :;,(") for piece in CONVERSION.split(sentence)]
+    longest = max(pieces, key=len)
+    if len(longest) > SHOWN:
+        longest = longest[:SHOWN].rsplit(" ", 1)[0]
+    return longest if len(longest) >= 8 else None
+
+
+def refusals(tree, _build):
+    """Every refusal and every warning has its place in the page for whoever is on call."""
+    if OPERATIONS not in tree.files:
+        return [f"{OPERATIONS} is not there"]
+    page = " ".join(tree.text(OPERATIONS).split())
+    findings = []
+    for path in tree.c_files("src"):
+        if NOT_SERVICE.search(f"/{path}") or path.suffix != ".c":
+            continue
+        text = tree.text(path)
+        for match in SAID.finditer(text):
+            for sentence in sentences(expression(text, match.end())):
+                mark = mark_of(sentence)
+                if mark and mark not in page:
+                    line = text.count("\n", 0, match.start()) + 1
+                    findings.append(f"{path}:{line}: {OPERATIONS} does not say what to do about "
+                                    f"'{mark}'")
     return findings
 
 
