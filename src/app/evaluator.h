@@ -23,7 +23,7 @@ struct weir_evaluator_figures {
     uint32_t firing, pending;
     char suspect[160]; /* why the data cannot be trusted, empty when they can */
     uint64_t alert_changes;
-    int64_t seen_us;            /* monotonic; the watchdog's sign of life */
+    int64_t seen_us;    /* monotonic; the watchdog's sign of life */
     double split_ratio; /* sessions in more than one partition / sessions; negative: not known */
 };
 
