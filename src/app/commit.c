@@ -77,7 +77,7 @@ static void stall(struct weir_worker *w) {
     struct weir_err ignored;
     w->figures.redis_errors++;
     if (strncmp(w->why, w->err.text, sizeof w->why - 1) != 0) { /* once for each reason */
-        snprintf(w->why, sizeof w->why, "%s", w->err.text);
+        snprintf(w->why, sizeof w->why, "%.255s", w->err.text);
         weir_log(WEIR_LOG_WARN, "worker", "cannot commit; consuming stops until Redis answers",
                  WEIR_STR("why", w->err.text), WEIR_INT("worker", w->number), WEIR_LOG_END);
     }

@@ -173,7 +173,7 @@ static void take_reload(struct weir_evaluator *e) {
 static void say_why(struct weir_evaluator *e, const struct weir_err *err) {
     if (strncmp(e->why, err->text, sizeof e->why - 1) == 0)
         return;
-    snprintf(e->why, sizeof e->why, "%s", err->text);
+    snprintf(e->why, sizeof e->why, "%.255s", err->text);
     weir_log(WEIR_LOG_WARN, "evaluator", "cannot go on until Redis answers",
              WEIR_STR("why", err->text), WEIR_LOG_END);
 }
