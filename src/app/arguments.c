@@ -14,7 +14,8 @@ static void hide(char *text) {
 }
 
 char **weir_arguments_take(int argc, char **argv) {
-    char **copy = calloc((size_t)argc + 1, sizeof *copy);
+    static char **copy; /* for the whole life of the process */
+    copy = calloc((size_t)argc + 1, sizeof *copy);
     WEIR_ASSERT(copy != NULL);
     for (int i = 0; i < argc; i++) {
         copy[i] = strdup(argv[i]);
