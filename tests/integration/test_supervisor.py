@@ -39,7 +39,8 @@ class Supervisor:
         return [m for m in self.messages[after:] if name in m]
 
     def wait(self, holds, what, seconds=20):
-        return t.wait_until(seconds, lambda: holds(self.messages), f"{what}: {self.messages[-5:]}")
+        return t.wait_until(seconds, lambda: self.messages and holds(self.messages),
+                            f"{what}: {self.messages[-5:]}")
 
 
 def start(config, supervisor, watchdog_s, **environment):
