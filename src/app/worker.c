@@ -10,6 +10,8 @@
 #define POLL_MS 100
 #define TICK_US 1000000
 #define REDIS_TIMEOUT_MS 5000
+#define TOPIC_LOOKS 10
+#define TOPIC_LOOK_MS 300
 
 /* The way of a record: take, decode, apply (session and windows), commit. A few records lie
  * between decode and apply, so that the session's memory is there when its turn comes. */
@@ -133,11 +135,21 @@ static void close_all(struct weir_worker *w) {
     free(w->records);
 }
 
+/* A topic that was just made is not known to every broker at once. */
+static int count_partitions(struct weir_worker *w, int32_t topic) {
+    int partitions = weir_consumer_partitions(w->consumer, topic, &w->err);
+    for (int look = 0; look < TOPIC_LOOKS && partitions == 0; look++) {
+        weir_clock_sleep_ms(TOPIC_LOOK_MS);
+        partitions = weir_consumer_partitions(w->consumer, topic, &w->err);
+    }
+    return partitions;
+}
+
 /* Every topic must be there: a consumer would wait for it without a word. The evaluator learns of
  * all partitions before the first of them is counted. */
 static int check_topics(struct weir_worker *w) {
     for (size_t i = 0; i < w->config->kafka.topics_len; i++) {
-        int partitions = weir_consumer_partitions(w->consumer, (int32_t)i, &w->err);
+        int partitions = count_partitions(w, (int32_t)i);
         if (partitions < 0)
             return partitions;
         if (partitions == 0)

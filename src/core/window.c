@@ -13,8 +13,8 @@ static void *grow(void *array, uint32_t *cap, size_t size) {
     return grown;
 }
 
-static int cells_init(struct weir_cells *cells, uint32_t segments, uint32_t *used) {
-    *cells = (struct weir_cells){.used = used};
+static int cells_init(struct weir_cells *cells, uint32_t segments) {
+    *cells = (struct weir_cells){0};
     cells->map = calloc(segments, sizeof *cells->map);
     return cells->map ? 0 : -1;
 }
@@ -93,7 +93,8 @@ struct weir_cells *weir_window_find_delta(struct weir_window *window, int64_t ti
         uint32_t first = window->deltas_cap;
         window->deltas = grow(window->deltas, &window->deltas_cap, sizeof *window->deltas);
         for (uint32_t i = first; i < window->deltas_cap; i++) {
-            int failed = cells_init(&window->deltas[i], window->segments, &window->cells_used);
+            int failed = cells_init(&window->deltas[i], window->segments);
+            window->deltas[i].used = &window->cells_used;
             WEIR_ASSERT(!failed);
         }
     }
@@ -198,7 +199,7 @@ static void remove_expired(struct weir_level *level, int64_t width_ms, int64_t w
 
 int weir_window_keep_totals(struct weir_window *window) {
     window->totals_bins = calloc(WEIR_BINS, sizeof *window->totals_bins);
-    if (!window->totals_bins || cells_init(&window->totals, window->segments, NULL) != 0)
+    if (!window->totals_bins || cells_init(&window->totals, window->segments) != 0)
         return -1;
     window->totals_kept = true;
     return 0;
