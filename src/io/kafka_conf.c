@@ -9,7 +9,8 @@
 #define RECORD_BYTES 512 /* of librdkafka's own, beside a record that is queued */
 #define RECORDS_MAX 1000000
 #define FETCH_BYTES (50 * MIB) /* librdkafka's own ceiling of one answer */
-#define FETCH_SHARE 16         /* of what may be queued, in one answer */
+#define FETCH_SHARE 16         /* of what may be queued, in one answer ... */
+#define FETCH_BYTES_MIN MIB    /* ... but not below librdkafka's message.max.bytes */
 #define SCRAM_VERSION 0x020601ff
 
 struct setting {
@@ -130,6 +131,7 @@ static int put_limits(rd_kafka_conf_t *conf, size_t prefetch_bytes, struct weir_
         code = put(conf, "queued.min.messages", text, err);
     /* One answer comes beside what is queued, and decompressed takes several times as much. */
     size_t fetch_bytes = prefetch_bytes / FETCH_SHARE;
+    fetch_bytes = fetch_bytes < FETCH_BYTES_MIN ? FETCH_BYTES_MIN : fetch_bytes;
     snprintf(text, sizeof text, "%zu", fetch_bytes > FETCH_BYTES ? FETCH_BYTES : fetch_bytes);
     return code == 0 ? put(conf, "fetch.max.bytes", text, err) : code;
 }

@@ -81,9 +81,11 @@ static void join(struct member *member, struct store *store, const char *brokers
     member->id = id;
     member->paused = false;
     memset(member->mine, 0, sizeof member->mine);
-    CHECK_INT(weir_consumer_new(&member->consumer, &options,
-                                (struct weir_rebalance){on_assigned, on_revoked, member}, &err),
-              0);
+    if (weir_consumer_new(&member->consumer, &options,
+                          (struct weir_rebalance){on_assigned, on_revoked, member}, &err) == 0)
+        return;
+    CHECK_TEXT(err.text, "");
+    exit(check_done("kafka_group")); /* nothing can be polled */
 }
 
 static void leave(struct member *member) {

@@ -163,6 +163,7 @@ struct sim_world {
     struct sim_lua *lua;
     struct sim_db *db;
     struct sim_db *snapshots[SIM_SNAPSHOTS];
+    uint64_t taken[SIM_SNAPSHOTS], last_taken; /* their order */
     bool rolled_back, lost_state, flushed;
     bool halted;
 

@@ -43,14 +43,28 @@ static struct sim_proc *any_proc(void) {
     return &sim->procs[sim_below((uint32_t)(sim->workers + sim->evaluators))];
 }
 
+/* Under open connections data go back, but not back and forth: nobody could see that while it loads
+ * a state. */
+static void forget_later(uint32_t at) {
+    for (uint32_t i = 0; i < SIM_SNAPSHOTS; i++) {
+        if (!sim->snapshots[i] || sim->taken[i] <= sim->taken[at])
+            continue;
+        sim_db_free(sim->snapshots[i]);
+        sim->snapshots[i] = NULL;
+    }
+}
+
 static void roll_back(void) {
-    struct sim_db *snapshot = sim->snapshots[sim_below(SIM_SNAPSHOTS)];
+    uint32_t at = sim_below(SIM_SNAPSHOTS);
+    struct sim_db *snapshot = sim->snapshots[at];
     if (!snapshot)
         return;
     bool restarts = sim_chance(600); /* else a backup is put back while it runs */
     sim_trace("Redis %shas lost its tail", restarts ? "restarts and " : "");
     if (restarts)
         sim_redis_restart();
+    else
+        forget_later(at);
     sim_redis_replace(sim_db_copy(snapshot));
     /* an evaluator that is slow sees what was counted again only when it is as far as before */
     for (int i = sim->workers; i < sim->workers + sim->evaluators && !restarts; i++)

@@ -152,6 +152,7 @@ static void keep_snapshot(void) {
     uint32_t at = sim_below(SIM_SNAPSHOTS);
     sim_db_free(sim->snapshots[at]);
     sim->snapshots[at] = sim_db_copy(sim->db);
+    sim->taken[at] = ++sim->last_taken;
 }
 
 static void say(const struct request *request, const struct weir_reply *reply) {
