@@ -78,7 +78,9 @@ static void stall(struct weir_worker *w) {
     w->figures.redis_errors++;
     if (strncmp(w->why, w->err.text, sizeof w->why - 1) != 0) { /* once for each reason */
         snprintf(w->why, sizeof w->why, "%.255s", w->err.text);
-        weir_log(WEIR_LOG_WARN, "worker", "cannot commit; consuming stops until Redis answers",
+        weir_log(WEIR_LOG_WARN, "worker",
+                 w->figures.stalled ? "still no commit, for another reason"
+                                    : "cannot commit; consuming stops until Redis answers",
                  WEIR_STR("why", w->err.text), WEIR_INT("worker", w->number), WEIR_LOG_END);
     }
     weir_redis_disconnect(w->redis); /* late answers would be taken for those of the next try */
