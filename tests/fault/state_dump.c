@@ -143,7 +143,7 @@ static void print_bucket(const char *part, const char *rest, const struct weir_r
                    segment, entry.id, entry.value);
 }
 
-/* The stored values that stand for themselves: buckets and dictionaries. */
+/* The stored values that stand for themselves: buckets, dictionaries, the sample of sessions. */
 static void print_value(const char *part, const char *key, const char *rest) {
     struct weir_reply *value = ask("GET", key, NULL, NULL);
     if (value->type != WEIR_REPLY_TEXT)
@@ -173,11 +173,12 @@ static void print_ticks(const char *part, const char *key) {
 static void print_key(const struct weir_partition *p, const char *part, const char *key,
                       const char *rest, const struct weir_reply *touched) {
     bool known = strcmp(rest, "meta") == 0 || strcmp(rest, "t") == 0 ||
-                 strcmp(rest, "ticks") == 0 || rest[0] == 'v' || rest[0] == 's';
+                 strcmp(rest, "ticks") == 0 || rest[0] == 's';
     if (strcmp(rest, "ticks") == 0) {
         print_ticks(part, key);
-    } else if (strncmp(rest, "v:", 2) == 0) {
+    } else if (strncmp(rest, "v:", 2) == 0 || strcmp(rest, "k") == 0) {
         print_value(part, key, rest);
+        known = true;
     } else if (strncmp(rest, "b:", 2) == 0) {
         print_value(part, key, rest);
         known = is_touched(touched, rest + 2);

@@ -201,7 +201,8 @@ def recovery(checks):
     size = weir.metric("weir_partition_memory_bytes") / sessions
     print(f"memory: {sessions} open sessions are back {took} ms after the claim; "
           f"{size:.0f} bytes a session and all that belongs to the partition")
-    checks.that(took <= 1000, f"{sessions} sessions took {took} ms")
+    most = 10000 if os.environ.get("WEIR_SANITIZED") else 1000
+    checks.that(took <= most, f"{sessions} sessions took {took} ms")
     checks.equal(weir.stop(), 0, "exit code")
 
 
