@@ -182,6 +182,8 @@ def replica_promoted(checks):
     second = t.Redis(replica.env["REDIS_URL"])
     t.wait_until(20, lambda: b"master_link_status:up" in second.do("INFO", "replication"), "a replica")
     run.start()
+    t.wait_until(20, lambda: min(t.offsets(second, run.config, f.PARTITIONS)) > 0,
+                 "the replica has a commit of each partition")  # without one weir rightly halts
     second.do("REPLICAOF", "127.0.0.1", "1")
     behind = sum(t.offsets(second, run.config, f.PARTITIONS))
     t.wait_until(20, lambda: run.counted() > behind + 2000 or done(run), "the replica lags")
