@@ -379,10 +379,11 @@ def beside(checks, lanes, works):
                 checks.that(False, f"{name}: {failure}")
 
 
-def wait_progress(config, weir, seconds=60):
-    """Waits for one more commit; returns how long that took."""
+def wait_progress(config, weir, seconds=60, before=None):
+    """Waits for one more commit than now or than `before`, offsets that were taken earlier; returns
+    how long that took."""
     redis, begun = t.Redis(config.redis), time.monotonic()
-    before = t.offsets(redis, config, PARTITIONS)
+    before = before or t.offsets(redis, config, PARTITIONS)
 
     def moved():
         if not weir.alive():

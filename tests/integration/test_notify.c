@@ -121,7 +121,7 @@ static const struct answer {
      "a redirect"},
     {"{\"status\":400,\"body\":\"no such\\nthing\"}", WEIR_ERR_INPUT,
      "sink hook: answered 400: no such thing"},
-    {"{\"status\":404,\"body_bytes\":1000000}", WEIR_ERR_INPUT, "answered 404: xxx"},
+    {"{\"status\":404,\"body_bytes\":1000000}", WEIR_ERR_INPUT, "answered 404: ###"},
     {"{\"status\":408}", WEIR_ERR_UNREACHABLE, "answered 408"},
     {"{\"status\":425}", WEIR_ERR_UNREACHABLE, "answered 425"},
     {"{\"status\":429}", WEIR_ERR_UNREACHABLE, "answered 429"},

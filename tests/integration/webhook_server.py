@@ -54,7 +54,7 @@ class Receiver(BaseHTTPRequestHandler):
         if orders.get("hang_up"):
             self.close_connection = True
             return
-        reply = orders.get("body", "").encode() + b"x" * orders.get("body_bytes", 0)
+        reply = orders.get("body", "").encode() + b"#" * orders.get("body_bytes", 0)
         try:
             self.send_response(orders.get("status", 200))
             for name, value in orders.get("headers", {}).items():
