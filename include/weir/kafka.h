@@ -87,9 +87,6 @@ int weir_consumer_pause(struct weir_consumer *consumer, struct weir_err *err);
 int weir_consumer_resume(struct weir_consumer *consumer,
                          const struct weir_topic_partition *partitions, size_t len,
                          struct weir_err *err);
-/* Re-reads one partition from an offset (a rollback). */
-int weir_consumer_rewind(struct weir_consumer *consumer, struct weir_topic_partition partition,
-                         struct weir_err *err);
 
 /* Offsets for lag displays only; asynchronous, failures are counted. */
 void weir_consumer_commit_for_display(struct weir_consumer *consumer,

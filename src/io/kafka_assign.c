@@ -191,11 +191,3 @@ int weir_consumer_take(struct weir_consumer *consumer,
     }
     return assign_table(consumer, err);
 }
-
-int weir_consumer_rewind(struct weir_consumer *consumer, struct weir_topic_partition partition,
-                         struct weir_err *err) {
-    struct weir_slot *slot = weir_consumer_slot(consumer, partition.topic, partition.partition);
-    if (slot && slot->assigned)
-        *slot = (struct weir_slot){.next = partition.offset, .assigned = true};
-    return assign_table(consumer, err);
-}

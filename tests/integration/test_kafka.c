@@ -204,7 +204,7 @@ static void test_out_of_range(const char *brokers) {
     puts(err.text);
     CHECK_INT(weir_consumer_poll(consumer, 100, POLL_MAX, records, &batch, &err),
               -WEIR_ERR_REFUSED);
-    CHECK_INT(weir_consumer_rewind(consumer, (struct weir_topic_partition){0, 1, 11}, &err), 0);
+    CHECK_INT(weir_consumer_resume(consumer, &(struct weir_topic_partition){0, 1, 11}, 1, &err), 0);
     for (code = 0; code == 0 && weir_clock_monotonic_us() < end_us;)
         code = weir_consumer_poll(consumer, 100, POLL_MAX, records, &batch, &err);
     CHECK_INT(code, 1);

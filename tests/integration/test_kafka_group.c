@@ -156,9 +156,8 @@ static void disturb(struct member *member, int dice) {
         if (!member->mine[p])
             return;
         member->next[p] = member->store->next[p];
-        CHECK_INT(weir_consumer_rewind(member->consumer,
-                                       (struct weir_topic_partition){0, p, member->next[p]}, &err),
-                  0);
+        struct weir_topic_partition back = {0, p, member->next[p]};
+        CHECK_INT(weir_consumer_resume(member->consumer, &back, 1, &err), 0);
         member->rewinds++;
     } else if (dice % 7 == 2) {
         for (int p = 0; p < PARTITIONS; p++)
