@@ -29,6 +29,19 @@ static const char *advice(long verified) {
     }
 }
 
+/* The server's refusal of a client without a certificate may be lost with the connection (TLS 1.3
+ * sends it after the handshake), so what it asked for is kept in the session. */
+static int note_asked(SSL *ssl, X509 **certificate, EVP_PKEY **key) {
+    (void)certificate;
+    (void)key;
+    SSL_set_app_data(ssl, ssl);
+    return 0;
+}
+
+static bool lacks_certificate(const SSL *ssl) {
+    return ssl && SSL_get_app_data(ssl) && !SSL_get_certificate(ssl);
+}
+
 static void set_ssl_reason(struct weir_link *link, const char *what) {
     long verified = link->ssl ? SSL_get_verify_result(link->ssl) : X509_V_OK;
     unsigned long code = ERR_get_error();
@@ -37,7 +50,10 @@ static void set_ssl_reason(struct weir_link *link, const char *what) {
         snprintf(text, sizeof text, "%s", X509_verify_cert_error_string(verified));
     else if (code != 0)
         ERR_error_string_n(code, text, sizeof text);
-    snprintf(link->reason, sizeof link->reason, "TLS %s: %s%s", what, text, advice(verified));
+    snprintf(link->reason, sizeof link->reason, "TLS %s: %s%s%s", what, text, advice(verified),
+             lacks_certificate(link->ssl) ? "; Redis asked for a certificate: set "
+                                            "redis.tls.cert_file and redis.tls.key_file"
+                                          : "");
     ERR_clear_error();
 }
 
@@ -75,6 +91,7 @@ static SSL *session_new(int fd, const struct weir_redis_url *url, const char *ho
     SSL_CTX_set_min_proto_version(context, TLS1_2_VERSION);
     SSL_CTX_set_mode(context, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
     SSL_CTX_set_verify(context, SSL_VERIFY_PEER, NULL);
+    SSL_CTX_set_client_cert_cb(context, note_asked);
     const char *fault = take_files(context, url);
     if (fault)
         *what = fault;
