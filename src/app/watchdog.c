@@ -59,6 +59,8 @@ static struct sight look(const struct weir_watchdog *dog) {
     }
     free(figures);
     weir_evaluator_figures(dog->service->evaluator, &evaluator);
+    if (!evaluator.redis_up) /* a worker with nothing to commit does not ask */
+        waits = "; waits for Redis";
     see_thread(dog, &sight, "the evaluator", evaluator.seen_us);
     if (sight.lives)
         snprintf(sight.status, sizeof sight.status, "%u partitions, %" PRId64 " records behind%s%s",

@@ -39,8 +39,10 @@ class Supervisor:
         return [m for m in self.messages[after:] if name in m]
 
     def wait(self, holds, what, seconds=20):
-        return t.wait_until(seconds, lambda: self.messages and holds(self.messages),
-                            f"{what}: {self.messages[-5:]}")
+        try:
+            return t.wait_until(seconds, lambda: self.messages and holds(self.messages), what)
+        except t.Failure as failure:
+            raise t.Failure(f"{failure}: {self.messages[-5:]}") from None
 
 
 def start(config, supervisor, watchdog_s, **environment):
@@ -106,12 +108,16 @@ def frozen_redis(checks):
     """Weir waits for a Redis that does not answer: no reason to kill it."""
     private = t.Service("redis")
     supervisor = Supervisor()
-    weir = start(config_for("frozen", redis=private.env["REDIS_URL"]), supervisor, 24).ready()
+    config = config_for("frozen", redis=private.env["REDIS_URL"])
+    weir = start(config, supervisor, 24).ready()
     weir.wait_log("partition claimed", times=2)
     private.signal(signal.SIGSTOP)
     t.at_end(lambda: private.signal(signal.SIGCONT))
     begun = time.monotonic()
     supervisor.wait(lambda m: "waits for Redis" in m[-1].get("STATUS", ""), "stands still", 30)
+    weir.wait_log("cannot go on until Redis answers")
+    t.produce(config.topic, [b"no event"], 0)
+    weir.wait_log("cannot commit; consuming stops")
     supervisor.wait(lambda m: m[-1]["at"] > begun + 16, "16 s of a frozen Redis", 60)
     signs = [m["at"] for m in supervisor.messages if "WATCHDOG" in m and m["at"] >= begun]
     gaps = [b - a for a, b in zip([begun] + signs, signs)]
