@@ -16,7 +16,7 @@
 #include "weir/redis.h"
 
 #define WEIR_PIPE 8         /* records between decode and apply, so that memory has time */
-#define WEIR_BATCH_MAX 2000 /* records of one poll */
+#define WEIR_BATCH_MAX 250 /* records of one poll */
 
 /* A partition that Kafka assigned to us. */
 struct weir_owned {

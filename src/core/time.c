@@ -2,6 +2,7 @@
 
 #include <math.h>
 #include <stdbool.h>
+#include <string.h>
 
 #include "weir/decode.h"
 
@@ -67,17 +68,23 @@ static int64_t days_of(int year, int month, int day) {
     return era * 146097 + of_era * 365 + of_era / 4 - of_era / 100 + of_year - 719468;
 }
 
+static bool is_day(int year, int month, int day) {
+    static const int8_t month_days[] = {31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
+    if (month < 1 || month > 12 || day < 1)
+        return false;
+    bool leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
+    return day <= month_days[month - 1] + (month == 2 && leap ? 1 : 0);
+}
+
 static int date(struct scan *scan, int64_t *days) {
-    static const int month_days[] = {31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
     int year = digits(scan, 4);
     if (year < 0 || !take(scan, '-'))
         return -1;
     int month = digits(scan, 2);
-    if (month < 1 || month > 12 || !take(scan, '-'))
+    if (!take(scan, '-'))
         return -1;
     int day = digits(scan, 2);
-    bool leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
-    if (day < 1 || day > month_days[month - 1] + (month == 2 && leap ? 1 : 0))
+    if (!is_day(year, month, day))
         return -1;
     *days = days_of(year, month, day);
     return 0;
@@ -131,6 +138,40 @@ static int zone(struct scan *scan, int64_t *offset_ms) {
     return 0;
 }
 
+/* Eight bytes of a form that has 0 where a digit belongs, and below it the room of each byte: what
+ * may be added before it reaches 0x80. The digits' values, the first in the lowest byte. */
+static inline bool take_form(const char *text, const char *form, const char *room,
+                             uint64_t *values) {
+    uint64_t bytes, wanted, rooms;
+    memcpy(&bytes, text, 8);
+    memcpy(&wanted, form, 8);
+    memcpy(&rooms, room, 8);
+    bytes ^= wanted;
+    *values = bytes;
+    return ((bytes | (bytes + rooms)) & 0x8080808080808080u) == 0;
+}
+
+static inline int pair(uint64_t values, int byte) {
+    values >>= byte * 8;
+    return (int)(values & 0xff) * 10 + (int)(values >> 8 & 0xff);
+}
+
+/* yyyy-mm-ddThh:mm:ss.mmmZ, as JavaScript's toISOString gives it. Anything else is left to iso. */
+static bool iso_in_words(const char *text, int64_t *time_ms) {
+    uint64_t month, hour, rest;
+    if (!take_form(text, "0000-00-", "\x76\x76\x76\x76\x7f\x76\x76\x7f", &month) ||
+        !take_form(text + 8, "00T00:00", "\x76\x76\x7f\x76\x76\x7f\x76\x76", &hour) ||
+        !take_form(text + 16, ":00.000Z", "\x7f\x76\x76\x7f\x76\x76\x76\x7f", &rest))
+        return false;
+    int year = pair(month, 0) * 100 + pair(month, 2), day = pair(hour, 0);
+    int hours = pair(hour, 3), minutes = pair(hour, 6), seconds = pair(rest, 1);
+    int ms = pair(rest, 4) * 10 + (int)(rest >> 48 & 0xff);
+    if (!is_day(year, pair(month, 5), day) || hours > 23 || minutes > 59 || seconds > 59)
+        return false;
+    int64_t of_day_ms = ((hours * 60 + minutes) * 60 + seconds) * 1000LL + ms;
+    return checked(days_of(year, pair(month, 5), day) * 86400000 + of_day_ms, time_ms) == 0;
+}
+
 static int iso(const char *text, size_t len, int64_t *time_ms) {
     struct scan scan = {text, text + len};
     int64_t days, of_day_ms = 0, offset_ms = 0;
@@ -146,6 +187,8 @@ static int iso(const char *text, size_t len, int64_t *time_ms) {
 }
 
 int weir_time_parse(const char *text, size_t len, int64_t *time_ms) {
+    if (len == 24 && iso_in_words(text, time_ms))
+        return 0;
     if (len >= 10 && text[4] == '-')
         return iso(text, len, time_ms);
     int64_t whole;

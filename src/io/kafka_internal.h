@@ -56,6 +56,7 @@ struct weir_consumer {
     int64_t unknown_us; /* since when a topic is unknown; 0: none */
     int64_t probed_us;  /* the last look for a broker while none answers */
     int64_t woken_us;   /* the fetchers, last */
+    bool filled;        /* enough records waited at the last poll that the queues may be full */
     _Atomic bool reachable;
     bool doubtful; /* a connection was lost: ask whether any broker answers */
     _Atomic uint64_t errors;

@@ -5,16 +5,24 @@
 #define WAKE_EVERY_US 20000
 #define WAITING_MIN 1000 /* records: with fewer the queues cannot have been full */
 
+/* Now and then while the queues may be full, and once when they have run dry. */
+static bool is_due(struct weir_consumer *consumer) {
+    int64_t now_us = weir_clock_monotonic_us();
+    bool filled = consumer->filled;
+    consumer->filled = rd_kafka_queue_length(consumer->queue) >= WAITING_MIN;
+    if (consumer->filled ? now_us - consumer->woken_us < WAKE_EVERY_US : !filled)
+        return false;
+    consumer->woken_us = now_us;
+    return true;
+}
+
 /* A librdkafka before 2.2 that found its queues full fetches nothing for up to a second, unless
  * something is to be sent to that broker. So while records wait here, the leaders are asked how
  * their partitions end, and nobody waits for the answer: three times the speed with a reader that
  * is slower than the fetcher, and thirty times where the queues are small. */
 void weir_consumer_wake(struct weir_consumer *consumer) {
-    int64_t now_us = weir_clock_monotonic_us();
-    if (now_us - consumer->woken_us < WAKE_EVERY_US || rd_kafka_version() >= SETTING_VERSION ||
-        rd_kafka_queue_length(consumer->queue) < WAITING_MIN)
+    if (rd_kafka_version() >= SETTING_VERSION || !is_due(consumer))
         return;
-    consumer->woken_us = now_us;
     rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(16);
     for (size_t t = 0; t < consumer->topics_len; t++)
         for (int32_t p = 0; p < consumer->topics[t].len; p++)

@@ -93,6 +93,32 @@ static const struct time_case cases[] = {
     {"+1682319109", BAD},
 };
 
+/* The form that is read in words against the same time with one more digit, which is read byte by
+ * byte; each with every byte in every place. */
+static void check_words(void) {
+    static const char *const texts[] = {"2023-04-24T06:51:49.403Z", "2999-12-31T23:59:59.999Z",
+                                        "2024-02-29T00:00:00.000Z", "1980-01-01T19:09:59.090Z"};
+    long long wrong = 0, times = 0;
+    for (size_t i = 0; i < sizeof(texts) / sizeof(*texts); i++)
+        for (size_t at = 0; at < 24; at++)
+            for (int byte = 0; byte < 256; byte++) {
+                char words[25], bytes[32];
+                int64_t got_ms = 0, want_ms = 0;
+                snprintf(words, sizeof(words), "%s", texts[i]);
+                words[at] = (char)byte;
+                size_t len = words[23] == 'Z' ? 25 : 24;
+                memcpy(bytes, words, 24);
+                if (len == 25)
+                    memcpy(bytes + 23, "0Z", 2);
+                int got = weir_time_parse(words, 24, &got_ms);
+                int want = weir_time_parse(bytes, len, &want_ms);
+                wrong += got != want || got_ms != want_ms;
+                times += got == 0;
+            }
+    CHECK_INT(wrong, 0);
+    CHECK(times > 200);
+}
+
 /* Every day from 1980 to 3000 against a calendar that counts them one by one. */
 static void check_calendar(void) {
     static const int lengths[] = {31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
@@ -127,6 +153,7 @@ int main(void) {
             printf("`%s`\n", cases[i].text);
         CHECK_INT(got, cases[i].want_ms);
     }
+    check_words();
     check_calendar();
     return check_done("time");
 }
