@@ -379,11 +379,6 @@ struct due {
     uint32_t slot;
 };
 
-static int by_second(const void *left, const void *right) {
-    const struct due *a = left, *b = right;
-    return (a->second > b->second) - (a->second < b->second);
-}
-
 #define DIGIT_BITS 12
 #define SECOND_BITS 48 /* of a due second: far beyond the last time that there is */
 
@@ -402,14 +397,38 @@ static int64_t nth_second(const struct due *due, uint32_t len, uint32_t n) {
     return found;
 }
 
-/* Keeps those that are due by `last`, in their order. */
+/* Keeps those that are due by `last`. */
 static uint32_t select_due(struct due *due, uint32_t len, int64_t last) {
     uint32_t kept = 0;
     for (uint32_t i = 0; i < len; i++)
         if (due[i].second <= last)
             due[kept++] = due[i];
-    qsort(due, kept, sizeof *due, by_second);
     return kept;
+}
+
+static uint32_t digit_of(struct due due, int64_t first, int shift) {
+    return (uint32_t)((due.second - first) >> shift) & ((1 << DIGIT_BITS) - 1);
+}
+
+/* By second, those of one second as they were: digit by digit from the lowest on. A few hours are
+ * two digits. */
+static void sort_due(struct due *due, uint32_t len, int64_t last) {
+    struct due *sorted = calloc(len, sizeof *sorted);
+    WEIR_ASSERT(sorted != NULL);
+    int64_t first = last;
+    for (uint32_t i = 0; i < len; i++)
+        first = due[i].second < first ? due[i].second : first;
+    for (int shift = 0; (last - first) >> shift > 0; shift += DIGIT_BITS) {
+        uint32_t starts[(1 << DIGIT_BITS) + 1] = {0};
+        for (uint32_t i = 0; i < len; i++)
+            starts[digit_of(due[i], first, shift) + 1]++;
+        for (uint32_t digit = 1; digit < 1 << DIGIT_BITS; digit++)
+            starts[digit] += starts[digit - 1];
+        for (uint32_t i = 0; i < len; i++)
+            sorted[starts[digit_of(due[i], first, shift)]++] = due[i];
+        memcpy(due, sorted, len * sizeof *due);
+    }
+    free(sorted);
 }
 
 void weir_sessions_evict(struct weir_sessions *sessions, uint32_t keep, weir_session_ended *ended,
@@ -424,7 +443,9 @@ void weir_sessions_evict(struct weir_sessions *sessions, uint32_t keep, weir_ses
         if (session->flags & WEIR_OPEN)
             due[len++] = (struct due){second_up(weir_session_end_ms(sessions, session)), slot};
     }
-    len = select_due(due, len, nth_second(due, len, len - keep));
+    int64_t last = nth_second(due, len, len - keep);
+    len = select_due(due, len, last);
+    sort_due(due, len, last);
     for (uint32_t i = 0; i < len; i++) {
         __builtin_prefetch(&sessions->slab[due[i + AHEAD < len ? i + AHEAD : i].slot], 1);
         const struct weir_session *soon = &sessions->slab[due[i + SOON < len ? i + SOON : i].slot];
