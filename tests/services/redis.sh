@@ -189,6 +189,12 @@ END
     echo "REDIS_URL=redis+sentinel://127.0.0.1:$port/shop" >"$all/env"
 }
 
+resume() { # dir
+    dir=$(cd "$1" && pwd)
+    end "$dir"
+    launch "$dir" || die "it does not come back: $(tail -n 3 "$dir/log")"
+}
+
 stop() { # dir
     if [ -e "$1/many" ]; then
         for one in "$1"/*/; do end "${one%/}"; done
@@ -206,7 +212,7 @@ case $verb in
 start) start "$@" ;;
 cluster) cluster "$@" ;;
 sentinel) sentinel "$@" ;;
-resume) dir=$(cd "$1" && pwd); end "$dir"; launch "$dir" || die "it does not come back; see $dir/log" ;;
+resume) resume "$1" ;;
 halt) [ -d "${1:?}" ] || exit 0; end "$(cd "$1" && pwd)" ;;
 stop) [ -d "${1:?}" ] || exit 0; stop "$(cd "$1" && pwd)" ;;
 *) usage ;;
