@@ -5,6 +5,7 @@ final class Dimensions {
     static final String[] NAMES = {"country", "device", "channel", "category"};
     static final int COUNT = NAMES.length;
     static final int VALUES_MAX = 1000;
+    static final int VALUE_BYTES_MAX = 128;
 
     private Dimensions() {}
 }

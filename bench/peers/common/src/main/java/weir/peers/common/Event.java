@@ -5,6 +5,7 @@ public final class Event {
     public Type type;
     public long timeMs;
     public String id; // of the session
+    String visitor; // read only where the session is not known
     public String orderId;
     public String userAgent;
     public long valueMicros;
@@ -14,7 +15,7 @@ public final class Event {
     void clear() {
         type = null;
         timeMs = Long.MIN_VALUE;
-        id = orderId = userAgent = null;
+        id = visitor = orderId = userAgent = null;
         valueMicros = 0;
         quantity = 1;
         java.util.Arrays.fill(values, null);

@@ -1,31 +1,26 @@
 package weir.peers.common;
 
+import java.util.Arrays;
+
 /** One String for equal texts, so that what comes again and again is not allocated again. */
 final class Names {
     private static final int SLOTS = 1 << 14;
-    private final String[] known = new String[SLOTS];
+    private static final int SAMPLES = 16; // characters of a long text that its slot depends on
+    private final char[][] known = new char[SLOTS][]; // compared at once, as charAt would not be
+    private final String[] texts = new String[SLOTS];
 
     String of(char[] chars, int from, int len) {
         int hash = len;
-        for (int i = from; i < from + len; i++) {
+        int step = len / SAMPLES + 1;
+        for (int i = from; i < from + len; i += step) {
             hash = hash * 31 + chars[i];
         }
         int slot = (hash ^ hash >>> 15) & SLOTS - 1;
-        if (!same(known[slot], chars, from, len)) {
-            known[slot] = new String(chars, from, len); // the last one stays
+        char[] name = known[slot];
+        if (name == null || !Arrays.equals(name, 0, name.length, chars, from, from + len)) {
+            known[slot] = Arrays.copyOfRange(chars, from, from + len); // the last one stays
+            texts[slot] = new String(chars, from, len);
         }
-        return known[slot];
-    }
-
-    private static boolean same(String name, char[] chars, int from, int len) {
-        if (name == null || name.length() != len) {
-            return false;
-        }
-        for (int i = 0; i < len; i++) {
-            if (name.charAt(i) != chars[from + i]) {
-                return false;
-            }
-        }
-        return true;
+        return texts[slot];
     }
 }

@@ -1,6 +1,7 @@
 package weir.peers.common;
 
 import com.sun.management.OperatingSystemMXBean;
+import java.io.IOException;
 import java.lang.management.ManagementFactory;
 import java.util.List;
 import java.util.concurrent.CopyOnWriteArrayList;
@@ -12,17 +13,27 @@ public final class Progress {
     private static final int POLL_MS = 2;
     private final long total;
     private final long warm;
+    private final long killAfter;
+    private final long commitsToKill;
     private final List<AtomicLong> counts = new CopyOnWriteArrayList<>();
     private volatile boolean done;
+
+    /** Of the state: begun commits of a partition, or whole checkpoints. */
+    public final AtomicLong commits = new AtomicLong();
 
     /** What is measured of the process, user and system time of all its threads. */
     public record Cost(long events, double cpuS, double wallS) {}
 
     private record Mark(long events, long cpuNs, long wallNs) {}
 
-    public Progress(long total, long warm) {
-        this.total = total;
-        this.warm = Math.min(warm, total / 2);
+    /** `before`: so many records were read by a run that this one goes on from. `commitsToKill`: with
+     * more commits than that, one is done. */
+    public Progress(Options options, long records, long before, long commitsToKill) {
+        total = records;
+        warm = before + Math.min(options.warmEvents(), (records - before) / 2);
+        killAfter = options.killAfter();
+        this.commitsToKill = commitsToKill;
+        newCount().set(before);
     }
 
     /** A count for one thread's own use, so that counting costs the others nothing. */
@@ -40,6 +51,11 @@ public final class Progress {
         return done;
     }
 
+    /** Everything is read, however much that was. */
+    public void end() {
+        done = true;
+    }
+
     /** Waits until everything is read. */
     public Cost await() throws InterruptedException {
         Mark from = awaitEvents(warm);
@@ -54,7 +70,10 @@ public final class Progress {
         long changedNs = System.nanoTime();
         for (;;) {
             long now = counts.stream().mapToLong(AtomicLong::get).sum();
-            if (now >= events) {
+            if (killAfter > 0 && now >= killAfter && commits.get() > commitsToKill) {
+                kill();
+            }
+            if (now >= events || done) {
                 return new Mark(now, cpuNs(), System.nanoTime());
             }
             if (now != seen) {
@@ -65,6 +84,16 @@ public final class Progress {
                         "nothing was read for two minutes, after " + now + " of " + total + " records");
             }
             Thread.sleep(POLL_MS);
+        }
+    }
+
+    /** As a machine that fails: nothing is closed, and nothing said. */
+    private static void kill() {
+        try {
+            new ProcessBuilder("kill", "-KILL", Long.toString(ProcessHandle.current().pid()))
+                    .start().waitFor();
+        } catch (IOException | InterruptedException wrong) {
+            throw new IllegalStateException(wrong);
         }
     }
 

@@ -1,17 +1,21 @@
 package weir.peers.common;
 
+import java.nio.charset.StandardCharsets;
+import java.util.ArrayList;
 import java.util.HashMap;
+import java.util.List;
 import java.util.Map;
 import redis.clients.jedis.HostAndPort;
 import redis.clients.jedis.Jedis;
 import redis.clients.jedis.Pipeline;
+import redis.clients.jedis.exceptions.JedisException;
 
-/** Writes what changed of a tally to Redis, about once a second, in one pipeline. One thread. */
+/** Writes what changed of a tally to Redis, in one pipeline. One thread. */
 public final class Publisher implements AutoCloseable {
-    private static final long INTERVAL_NS = 1_000_000_000L;
+    private static final byte[][] LABELS = labels();
     private final Jedis redis;
     private final String prefix;
-    private long lastNs = System.nanoTime();
+    private final List<String> names = new ArrayList<>(); // of the segments
 
     /** The owner is the partition or subtask whose counters these are: a reader adds them up. */
     public Publisher(String address, String peer, int owner) {
@@ -19,12 +23,16 @@ public final class Publisher implements AutoCloseable {
         prefix = peer + ":" + owner + ":";
     }
 
-    public boolean isDue() {
-        return System.nanoTime() - lastNs >= INTERVAL_NS;
+    /** Says so at once when Redis is not there. */
+    public static void check(String address) {
+        try (Jedis redis = new Jedis(HostAndPort.from(address))) {
+            redis.ping();
+        } catch (JedisException wrong) {
+            throw new IllegalArgumentException("Redis at " + address + ": " + wrong.getMessage());
+        }
     }
 
     public void publish(Shop shop) {
-        lastNs = System.nanoTime();
         try (Pipeline pipeline = redis.pipelined()) {
             for (Bucket bucket : shop.tally.open()) {
                 if (bucket.toRedis) {
@@ -37,22 +45,42 @@ public final class Publisher implements AutoCloseable {
     }
 
     private void send(Pipeline pipeline, Bucket bucket, Segments segments) {
+        String start = prefix + bucket.startMs + ":";
         for (int i = 0; i < bucket.segments(); i++) {
             long[] row = bucket.get(i);
             if (row != null) {
-                pipeline.hset(prefix + bucket.startMs + ":" + segments.segment(i), fields(row));
+                pipeline.hset(bytes(start + name(i, segments)), fields(row));
             }
         }
     }
 
-    private static Map<String, String> fields(long[] row) {
-        Map<String, String> fields = new HashMap<>();
+    private String name(int segment, Segments segments) {
+        while (names.size() <= segment) {
+            names.add(segments.segment(names.size()).toString());
+        }
+        return names.get(segment);
+    }
+
+    private static Map<byte[], byte[]> fields(long[] row) {
+        Map<byte[], byte[]> fields = new HashMap<>(); // by identity: the labels are the same arrays
         for (Counter counter : Counter.ALL) {
             if (row[counter.ordinal()] != 0) {
-                fields.put(counter.label, counter.text(row[counter.ordinal()]));
+                fields.put(LABELS[counter.ordinal()], bytes(counter.text(row[counter.ordinal()])));
             }
         }
         return fields;
+    }
+
+    private static byte[][] labels() {
+        byte[][] labels = new byte[Counter.ALL.length][];
+        for (Counter counter : Counter.ALL) {
+            labels[counter.ordinal()] = bytes(counter.label);
+        }
+        return labels;
+    }
+
+    private static byte[] bytes(String text) {
+        return text.getBytes(StandardCharsets.UTF_8);
     }
 
     @Override

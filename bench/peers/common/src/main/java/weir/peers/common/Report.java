@@ -15,6 +15,7 @@ import java.util.TreeMap;
 public final class Report {
     private final long[] total = new long[Counter.ALL.length];
     private final List<Map<String, long[]>> dimensions = new ArrayList<>();
+    private final Map<Integer, Long> restored = new TreeMap<>();
     private int tallies;
 
     public Report() {
@@ -33,6 +34,11 @@ public final class Report {
         }
         tallies++;
         notifyAll();
+    }
+
+    /** A partition or subtask begins with this tally, when it begins for the first time. */
+    public synchronized void begin(int owner, Tally tally) {
+        restored.putIfAbsent(owner, tally.events());
     }
 
     public synchronized void awaitTallies(int count) throws InterruptedException {
@@ -68,6 +74,8 @@ public final class Report {
             json.writeNumberField("wall_s", cost.wallS());
             json.writeNumberField("rss_mb", peakMb());
             json.writeNumberField("commits", commits);
+            json.writeNumberField("restored_events",
+                    restored.values().stream().mapToLong(Long::longValue).sum());
             json.writeObjectFieldStart("settings");
             for (Map.Entry<String, ?> setting : new TreeMap<>(settings).entrySet()) {
                 json.writeStringField(setting.getKey(), setting.getValue().toString());

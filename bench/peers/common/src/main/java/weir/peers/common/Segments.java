@@ -1,5 +1,6 @@
 package weir.peers.common;
 
+import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
@@ -37,7 +38,8 @@ final class Segments {
             return number(dimension, "_none");
         }
         Map<String, Integer> known = numbers.get(dimension);
-        if (known.size() >= Dimensions.VALUES_MAX && !value.startsWith("_")) {
+        boolean full = known.size() >= Dimensions.VALUES_MAX && !value.startsWith("_");
+        if (full || value.getBytes(StandardCharsets.UTF_8).length > Dimensions.VALUE_BYTES_MAX) {
             return number(dimension, "_other");
         }
         known.put(value, all.size());

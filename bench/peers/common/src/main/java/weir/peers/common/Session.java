@@ -24,8 +24,12 @@ public final class Session {
     List<String> orderIds; // null: none
     final String[] values;
 
-    /** True while a commit is still to write it. */
+    /** For a store: it holds this object, a commit is still to write it, a changelog has it. */
+    public boolean held;
+
     public boolean dirty;
+
+    public boolean logged;
 
     Session(Event event) {
         startMs = lastMs = event.timeMs;

@@ -92,6 +92,7 @@ public final class Tally {
         return entries;
     }
 
+    /** An entry comes in the place of the one of its key. */
     public void read(byte[] bytes) {
         Bucket bucket = Bucket.of(bytes, segments);
         if (bucket.startMs == DONE) {
@@ -102,8 +103,25 @@ public final class Tally {
         last = done;
     }
 
+    /** An entry of this or of another tally is added to the one of its key. */
+    public void merge(byte[] bytes) {
+        Bucket bucket = Bucket.of(bytes, segments);
+        Bucket known = bucket.startMs == DONE ? done : buckets.get(bucket.startMs);
+        if (known == null) {
+            buckets.put(bucket.startMs, bucket);
+        } else {
+            known.add(bucket);
+        }
+        last = done;
+    }
+
     public void forget(long startMs) {
         buckets.remove(startMs);
         last = done;
+    }
+
+    public long events() {
+        long[] row = total().get(0);
+        return row == null ? 0 : row[Counter.EVENTS.ordinal()];
     }
 }

@@ -4,6 +4,7 @@ import java.nio.file.Path;
 import java.time.Duration;
 import java.util.HashMap;
 import java.util.Map;
+import java.util.Optional;
 import java.util.Properties;
 import java.util.concurrent.CompletableFuture;
 import org.apache.flink.api.common.eventtime.WatermarkStrategy;
@@ -18,12 +19,13 @@ import org.apache.flink.streaming.api.functions.sink.v2.DiscardingSink;
 import weir.peers.common.Event;
 import weir.peers.common.Options;
 import weir.peers.common.Progress;
+import weir.peers.common.Publisher;
 import weir.peers.common.Shop;
 import weir.peers.common.Topic;
 
 /** weir's work by Flink, in this process: from the topic's beginning to its end at the start. */
 public final class Main {
-    private static final int PARALLELISM = 2;
+    private static final String CONSUMER = "consumer."; // Kafka's own settings
 
     private Main() {}
 
@@ -32,51 +34,69 @@ public final class Main {
             System.out.println(run(Options.parse(args)));
             System.exit(0);
         } catch (Exception wrong) {
-            wrong.printStackTrace();
-            System.err.println("flink: " + wrong);
-            Runtime.getRuntime().halt(1); // whatever its threads still do
+            fail(wrong);
         }
     }
 
+    private static void fail(Exception wrong) {
+        if (!(wrong instanceof IllegalArgumentException)) {
+            wrong.printStackTrace();
+        }
+        System.err.println("flink: " + wrong.getMessage());
+        Runtime.getRuntime().halt(1); // whatever its threads still do
+    }
+
     private static String run(Options options) throws Exception {
+        Publisher.check(options.redis());
         long records = Topic.records(options);
-        Run.progress = new Progress(records, options.warmEvents());
+        Run.progress = new Progress(options, records, 0, 0);
         Map<String, String> settings = settings(options);
+        Configuration configuration = Configuration.fromMap(settings);
+        Optional<String> before = Checkpoints.newest(checkpoints(options));
+        before.ifPresent(path -> configuration.setString("execution.state-recovery.path", path));
         StreamExecutionEnvironment environment = StreamExecutionEnvironment.createLocalEnvironment(
-                PARALLELISM, Configuration.fromMap(settings));
-        build(environment, options);
+                options.threads(), configuration);
+        build(environment, options, settings);
         CompletableFuture<Progress.Cost> cost = CompletableFuture.supplyAsync(Main::measure);
         environment.execute(options.peer());
-        Run.report.awaitTallies(PARALLELISM);
-        return Run.report.json(options, cost.get(), records, Run.checkpoints.get(), settings);
+        Run.progress.end(); // one that goes on does not know how much was read before
+        Run.report.awaitTallies(options.threads());
+        return Run.report.json(options, cost.get(), records, Run.progress.commits.get(), settings);
+    }
+
+    private static Path checkpoints(Options options) {
+        return Path.of(options.state()).resolve("checkpoints");
     }
 
     private static Progress.Cost measure() {
         try {
             return Run.progress.await();
-        } catch (InterruptedException stopped) {
-            throw new IllegalStateException(stopped);
+        } catch (InterruptedException | IllegalStateException wrong) {
+            fail(wrong); // the job would wait for ever
+            return null;
         }
     }
 
-    private static void build(StreamExecutionEnvironment environment, Options options) {
+    private static void build(StreamExecutionEnvironment environment, Options options,
+            Map<String, String> settings) {
         WatermarkStrategy<Event> watermarks = WatermarkStrategy
                 .<Event>forBoundedOutOfOrderness(Duration.ofMillis(Shop.OUT_OF_ORDER_MS))
                 .withTimestampAssigner((event, kafkaMs) -> event.timeMs);
         DataStream<Event> events = environment
-                .fromSource(source(options), watermarks, "events")
+                .fromSource(source(options, settings), watermarks, "events")
                 .map(new OwnKeys());
         DataStreamUtils.reinterpretAsKeyedStream(events, event -> event.id, Types.STRING)
                 .process(new ShopFunction(options)).returns(Types.VOID).name("shop")
                 .sinkTo(new DiscardingSink<>());
     }
 
-    private static KafkaSource<Event> source(Options options) {
+    private static KafkaSource<Event> source(Options options, Map<String, String> settings) {
         Properties consumer = new Properties();
-        consumer.put("partition.discovery.interval.ms", "-1");
-        consumer.put("max.poll.records", "4000");
-        consumer.put("fetch.min.bytes", "65536");
-        consumer.put("max.partition.fetch.bytes", "4194304");
+        settings.forEach((name, value) -> {
+            if (name.startsWith(CONSUMER)) {
+                consumer.put(name.substring(CONSUMER.length()), value);
+            }
+        });
         return KafkaSource.<Event>builder()
                 .setBootstrapServers(options.brokers())
                 .setTopics(options.topic())
@@ -92,11 +112,15 @@ public final class Main {
         Path state = Path.of(options.state());
         Map<String, String> settings = new HashMap<>();
         settings.put("pipeline.object-reuse", "true");
-        settings.put("execution.checkpointing.interval", "10s");
+        settings.put("execution.checkpointing.interval", options.commitMs() + "ms");
         settings.put("execution.checkpointing.mode", "EXACTLY_ONCE");
         settings.put("execution.checkpointing.storage", "filesystem");
-        settings.put("execution.checkpointing.dir", state.resolve("checkpoints").toUri().toString());
+        settings.put("execution.checkpointing.dir", checkpoints(options).toUri().toString());
         settings.put("execution.checkpointing.checkpoints-after-tasks-finish", "false");
+        settings.put(CONSUMER + "partition.discovery.interval.ms", "-1");
+        settings.put(CONSUMER + "max.poll.records", "4000");
+        settings.put(CONSUMER + "fetch.min.bytes", "65536");
+        settings.put(CONSUMER + "max.partition.fetch.bytes", "4194304");
         settings.put("restart-strategy.type", "none"); // a failure fails the bench
         settings.put("state.backend.type", "hashmap");
         if (options.rocksDb()) {
@@ -107,6 +131,7 @@ public final class Main {
             settings.put("state.backend.rocksdb.use-bloom-filter", "true");
             settings.put("taskmanager.memory.managed.size", "1g");
         }
+        Options.override(settings);
         return settings;
     }
 }

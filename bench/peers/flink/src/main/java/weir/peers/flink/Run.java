@@ -1,6 +1,5 @@
 package weir.peers.flink;
 
-import java.util.concurrent.atomic.AtomicLong;
 import weir.peers.common.Progress;
 import weir.peers.common.Report;
 
@@ -8,7 +7,6 @@ import weir.peers.common.Report;
 final class Run {
     static Progress progress;
     static final Report report = new Report();
-    static final AtomicLong checkpoints = new AtomicLong();
 
     private Run() {}
 }

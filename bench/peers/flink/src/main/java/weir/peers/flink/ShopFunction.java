@@ -51,9 +51,10 @@ final class ShopFunction extends KeyedProcessFunction<String, Event, Void>
                 "tallies", PrimitiveArrayTypeInfo.BYTE_PRIMITIVE_ARRAY_TYPE_INFO));
         Tally tally = new Tally();
         for (byte[] entry : tallies.get()) {
-            tally.read(entry);
+            tally.merge(entry);
         }
         shop = new Shop(tally);
+        Run.report.begin(getRuntimeContext().getTaskInfo().getIndexOfThisSubtask(), tally);
     }
 
     @Override
@@ -119,7 +120,7 @@ final class ShopFunction extends KeyedProcessFunction<String, Event, Void>
     @Override
     public void notifyCheckpointComplete(long checkpoint) {
         if (first) {
-            Run.checkpoints.incrementAndGet();
+            Run.progress.commits.incrementAndGet();
         }
     }
 

@@ -12,6 +12,7 @@ import weir.peers.common.Session;
 final class HeapSessions extends LoggedStore implements Sessions {
     private final Map<String, Session> open = new HashMap<>();
     private final List<String> changed = new ArrayList<>();
+    private final List<String> gone = new ArrayList<>(); // of those that the changelog has
 
     HeapSessions(String name) {
         super(name);
@@ -24,17 +25,21 @@ final class HeapSessions extends LoggedStore implements Sessions {
 
     @Override
     public void put(String id, Session session) {
+        if (!session.held) {
+            session.held = true;
+            open.put(id, session);
+        }
         if (!session.dirty) {
             session.dirty = true;
             changed.add(id);
-            open.put(id, session);
         }
     }
 
     @Override
     public void remove(String id) {
-        open.remove(id);
-        changed.add(id);
+        if (open.remove(id).logged) {
+            gone.add(id);
+        }
     }
 
     @Override
@@ -44,12 +49,13 @@ final class HeapSessions extends LoggedStore implements Sessions {
 
     @Override
     void writeChanges() {
+        gone.forEach(id -> log(id.getBytes(StandardCharsets.UTF_8), null));
+        gone.clear();
         for (String id : changed) {
             Session session = open.get(id);
-            if (session == null) {
-                log(id.getBytes(StandardCharsets.UTF_8), null);
-            } else if (session.dirty) {
+            if (session != null && session.dirty) {
                 session.dirty = false;
+                session.logged = true;
                 log(id.getBytes(StandardCharsets.UTF_8), session.bytes());
             }
         }
@@ -62,7 +68,9 @@ final class HeapSessions extends LoggedStore implements Sessions {
         if (value == null) {
             open.remove(id);
         } else {
-            open.put(id, Session.of(value));
+            Session session = Session.of(value);
+            session.held = session.logged = true;
+            open.put(id, session);
         }
     }
 }

@@ -4,7 +4,6 @@ import java.time.Duration;
 import java.util.HashMap;
 import java.util.Map;
 import java.util.Properties;
-import java.util.concurrent.atomic.AtomicLong;
 import org.apache.kafka.clients.admin.Admin;
 import org.apache.kafka.common.serialization.ByteArrayDeserializer;
 import org.apache.kafka.streams.KafkaStreams;
@@ -12,6 +11,7 @@ import org.apache.kafka.streams.Topology;
 import org.apache.kafka.streams.errors.StreamsUncaughtExceptionHandler.StreamThreadExceptionResponse;
 import weir.peers.common.Options;
 import weir.peers.common.Progress;
+import weir.peers.common.Publisher;
 import weir.peers.common.Report;
 import weir.peers.common.Topic;
 
@@ -26,46 +26,52 @@ public final class Main {
             System.out.println(run(Options.parse(args)));
             System.exit(0);
         } catch (Exception wrong) {
-            System.err.println("streams: " + wrong);
+            if (!(wrong instanceof IllegalArgumentException)) {
+                wrong.printStackTrace();
+            }
+            System.err.println("streams: " + wrong.getMessage());
             Runtime.getRuntime().halt(1); // whatever its threads still do
         }
     }
 
     private static String run(Options options) throws Exception {
+        Publisher.check(options.redis());
         long records = Topic.records(options);
-        Progress progress = new Progress(records, options.warmEvents());
+        String application = options.isNamed() ? options.peer() + "-" + options.name()
+                : options.peer() + "-" + ProcessHandle.current().pid() + "-"
+                        + System.currentTimeMillis();
+        long before = options.isNamed() ? Topic.committed(options, application) : 0;
+        Progress progress = new Progress(options, records, before, options.partitions());
         Report report = new Report();
         Map<String, Object> settings = settings(options);
-        String application = options.peer() + "-" + ProcessHandle.current().pid() + "-"
-                + System.currentTimeMillis();
         Properties config = new Properties();
         config.putAll(settings);
         config.put("application.id", application);
         config.put("bootstrap.servers", options.brokers());
         config.put("state.dir", options.state());
-        AtomicLong commits = new AtomicLong(); // of a partition
-        KafkaStreams streams =
-                new KafkaStreams(topology(options, progress, report, commits), config);
+        if (options.isNamed()) { // takes the place of the one that was killed at once
+            config.put("main.consumer.group.instance.id", options.name());
+        }
+        KafkaStreams streams = new KafkaStreams(topology(options, progress, report), config);
         streams.setUncaughtExceptionHandler(Main::fail);
         try {
             streams.start();
             Progress.Cost cost = progress.await();
             report.awaitTallies(options.partitions());
-            return report.json(options, cost, records, commits.get(), settings);
+            return report.json(options, cost, records, progress.commits.get(), settings);
         } finally {
             streams.close(CLOSE_TIMEOUT);
             deleteTopics(options, application);
         }
     }
 
-    private static Topology topology(
-            Options options, Progress progress, Report report, AtomicLong commits) {
+    private static Topology topology(Options options, Progress progress, Report report) {
         Topology topology = new Topology();
         topology.addSource("events", new ByteArrayDeserializer(), new ByteArrayDeserializer(),
                 options.topic());
         topology.addProcessor("shop", () -> new ShopProcessor(options, progress, report), "events");
         topology.addStateStore(new LoggedStoreBuilder<>(ShopProcessor.TALLY,
-                () -> new TallyStore(ShopProcessor.TALLY, commits)), "shop");
+                () -> new TallyStore(ShopProcessor.TALLY, progress.commits)), "shop");
         if (options.rocksDb()) {
             topology.addStateStore(StoredSessions.builder(ShopProcessor.SESSIONS), "shop");
         } else {
@@ -77,15 +83,18 @@ public final class Main {
 
     private static Map<String, Object> settings(Options options) {
         Map<String, Object> settings = new HashMap<>();
-        settings.put("num.stream.threads", 2);
-        settings.put("processing.guarantee", "at_least_once");
+        settings.put("num.stream.threads", options.threads());
+        settings.put("processing.guarantee", options.guarantee());
         settings.put("replication.factor", 1);
-        settings.put("commit.interval.ms", 1000);
+        settings.put("commit.interval.ms", options.commitMs());
         settings.put("buffered.records.per.partition", 10_000);
         settings.put("main.consumer.auto.offset.reset", "earliest");
         settings.put("main.consumer.max.poll.records", 4_000);
         settings.put("main.consumer.fetch.min.bytes", 64 << 10);
         settings.put("main.consumer.max.partition.fetch.bytes", 4 << 20);
+        if (options.guarantee().startsWith("exactly")) {
+            settings.put("producer.transaction.timeout.ms", 2 * options.commitMs() + 10_000);
+        }
         settings.put("producer.compression.type", "lz4");
         settings.put("producer.linger.ms", 100);
         settings.put("producer.batch.size", 512 << 10);
@@ -94,6 +103,7 @@ public final class Main {
             settings.put("statestore.cache.max.bytes", 512 << 20);
             settings.put("rocksdb.config.setter", RocksOptions.class.getName());
         }
+        Options.override(settings);
         return settings;
     }
 

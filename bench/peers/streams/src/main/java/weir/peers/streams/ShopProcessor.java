@@ -51,6 +51,7 @@ final class ShopProcessor implements Processor<byte[], byte[], Void, Void> {
         }
         TallyStore tally = context.getStateStore(TALLY);
         shop = new Shop(tally.tally);
+        report.begin(context.taskId().partition(), tally.tally);
         sessions.forEach((id, session) -> expiry.file(id, session.endMs()));
         publisher = new Publisher(options.redis(), options.peer(), context.taskId().partition());
         context.schedule(TICK, PunctuationType.WALL_CLOCK_TIME, now -> tick());
