@@ -58,19 +58,18 @@ public final class Bucket {
         return rows[segment];
     }
 
-    /** With the segments' names, so that it can be read where they have other numbers. */
-    byte[] bytes(Segments segments) {
-        byte[][] names = new byte[len][];
+    /** With the segments' names: they may have other numbers where this is read. */
+    byte[] bytes() {
         int size = Long.BYTES;
         for (int i = 0; i < len; i++) {
-            names[i] = segments.segment(i).value().getBytes(StandardCharsets.UTF_8);
-            size += rows[i] == null ? 0 : 3 + names[i].length + ROW_BYTES;
+            size += rows[i] == null ? 0 : 3 + Segments.segment(i).name().length + ROW_BYTES;
         }
         ByteBuffer out = ByteBuffer.allocate(size).putLong(startMs);
         for (int i = 0; i < len; i++) {
             if (rows[i] != null) {
-                out.put((byte) segments.segment(i).dimension());
-                out.putShort((short) names[i].length).put(names[i]);
+                Segments.Segment segment = Segments.segment(i);
+                out.put((byte) segment.dimension());
+                out.putShort((short) segment.name().length).put(segment.name());
                 out.asLongBuffer().put(rows[i]);
                 out.position(out.position() + ROW_BYTES);
             }
@@ -78,7 +77,7 @@ public final class Bucket {
         return out.array();
     }
 
-    static Bucket of(byte[] bytes, Segments segments) {
+    static Bucket of(byte[] bytes) {
         ByteBuffer in = ByteBuffer.wrap(bytes);
         Bucket bucket = new Bucket(in.getLong());
         while (in.hasRemaining()) {
@@ -87,7 +86,7 @@ public final class Bucket {
             in.get(name);
             String value = new String(name, StandardCharsets.UTF_8);
             in.asLongBuffer().get(
-                    bucket.row(dimension < 0 ? 0 : segments.number(dimension, value)));
+                    bucket.row(dimension < 0 ? 0 : Segments.number(dimension, value)));
             in.position(in.position() + ROW_BYTES);
         }
         return bucket;

@@ -4,20 +4,26 @@ package weir.peers.common;
 public final class Event {
     public Type type;
     public long timeMs;
-    public String id; // of the session
-    String visitor; // read only where the session is not known
-    public String orderId;
-    public String userAgent;
-    public long valueMicros;
-    public long quantity;
-    public final String[] values = new String[Dimensions.COUNT];
+
+    /** Of the session, see Key. */
+    public long high;
+
+    public long low;
+    public Key key; // for who wants it as an object; not read from the record
+    String orderId;
+    boolean robot;
+    long valueMicros;
+    long quantity;
+    long segments;
 
     void clear() {
         type = null;
         timeMs = Long.MIN_VALUE;
-        id = visitor = orderId = userAgent = null;
+        key = null;
+        orderId = null;
+        robot = false;
         valueMicros = 0;
         quantity = 1;
-        java.util.Arrays.fill(values, null);
+        segments = Segments.NONE;
     }
 }

@@ -5,6 +5,8 @@ import com.fasterxml.jackson.core.JsonParser;
 import com.fasterxml.jackson.core.JsonToken;
 import com.fasterxml.jackson.core.StreamReadConstraints;
 import java.io.IOException;
+import java.util.ArrayList;
+import java.util.List;
 
 /**
  * JSON to an event by weir's own preset (include/weir/decode.h), token by token; nothing is allocated
@@ -13,17 +15,29 @@ import java.io.IOException;
 public final class EventReader {
     private static final int RECORD_MAX = 64 << 10;
     private static final int DEPTH_MAX = 16;
-    private static final String VISITOR = "\0"; // no id holds it: visitors are names of their own
+    private static final long SESSION = 1; // their ids are names of two kinds
+    private static final long VISITOR = 2;
     private final JsonFactory factory = JsonFactory.builder().streamReadConstraints(
             StreamReadConstraints.builder().maxNestingDepth(DEPTH_MAX).build()).build();
-    private final Names names = new Names();
+    private final Texts<Type> types = new Texts<>(Type::of);
+    private final Texts<Boolean> robots = new Texts<>(Robots::is);
+    private final List<Texts<Integer>> values = new ArrayList<>();
     private final Times times = new Times();
+    private long idOf; // whose id the event has, 0: none yet
     private int seen; // the mapped keys of this record
+
+    public EventReader() {
+        for (int i = 0; i < Dimensions.COUNT; i++) {
+            int dimension = i;
+            values.add(new Texts<>(value -> Segments.number(dimension, value)));
+        }
+    }
 
     /** False for what weir does not count: not JSON, or something of it absent or wrong. */
     public boolean read(byte[] json, Event event) {
         event.clear();
         seen = 0;
+        idOf = 0;
         if (json.length > RECORD_MAX) {
             return false;
         }
@@ -40,10 +54,7 @@ public final class EventReader {
         } catch (IOException wrong) {
             return false;
         }
-        if (event.id == null && event.visitor != null) {
-            event.id = VISITOR + event.visitor;
-        }
-        return event.type != null && event.timeMs != Long.MIN_VALUE && event.id != null;
+        return event.type != null && event.timeMs != Long.MIN_VALUE && idOf != 0;
     }
 
     private void readField(JsonParser parser, String name, Event event) throws IOException {
@@ -51,7 +62,8 @@ public final class EventReader {
         switch (name) {
             case "type" -> {
                 if (is(parser, token, 0)) {
-                    event.type = Type.of(known(parser, plain(token)));
+                    plain(token);
+                    event.type = known(parser, types);
                 }
             }
             case "time" -> {
@@ -61,20 +73,21 @@ public final class EventReader {
             }
             case "session" -> {
                 if (is(parser, token, 2)) {
-                    event.id = text(parser, plain(token));
+                    id(parser, token, SESSION, event);
                 }
             }
             case "visitor" -> {
                 mark(3);
-                if (token != JsonToken.VALUE_NULL) {
-                    plain(token);
-                    event.visitor = event.id != null || isEmpty(parser, token) ? null
-                            : text(parser, token);
+                if (idOf == SESSION) {
+                    plainOrNull(token);
+                } else if (token != JsonToken.VALUE_NULL && !isEmpty(parser, token)) {
+                    id(parser, token, VISITOR, event);
                 }
             }
             case "order_id" -> {
                 if (is(parser, token, 4)) {
-                    event.orderId = text(parser, plain(token));
+                    plain(token);
+                    event.orderId = parser.getText();
                 }
             }
             case "value" -> {
@@ -89,7 +102,7 @@ public final class EventReader {
             }
             case "user_agent" -> {
                 if (is(parser, token, 7) && token == JsonToken.VALUE_STRING) {
-                    event.userAgent = known(parser, token);
+                    event.robot = known(parser, robots);
                 }
             }
             case "country" -> value(parser, token, 0, event);
@@ -124,28 +137,33 @@ public final class EventReader {
     private void value(JsonParser parser, JsonToken token, int dimension, Event event)
             throws IOException {
         if (is(parser, token, 8 + dimension) && !token.isStructStart()) {
-            event.values[dimension] = known(parser, token);
+            event.segments = Segments.with(
+                    event.segments, dimension, known(parser, values.get(dimension)));
         }
     }
 
     /** A type or an id is a text or a whole number. */
-    private static JsonToken plain(JsonToken token) throws IOException {
+    private static void plain(JsonToken token) throws IOException {
         if (token != JsonToken.VALUE_STRING && token != JsonToken.VALUE_NUMBER_INT) {
             throw new IOException("neither a text nor a whole number");
         }
-        return token;
     }
 
-    private static String text(JsonParser parser, JsonToken token) throws IOException {
-        return token == JsonToken.VALUE_STRING ? parser.getText()
-                : String.valueOf(parser.getNumberValue());
-    }
-
-    private String known(JsonParser parser, JsonToken token) throws IOException {
-        if (token == JsonToken.VALUE_NUMBER_INT) {
-            return text(parser, token); // -0 is 0
+    private static void plainOrNull(JsonToken token) throws IOException {
+        if (token != JsonToken.VALUE_NULL) {
+            plain(token);
         }
-        return names.of(parser.getTextCharacters(), parser.getTextOffset(), parser.getTextLength());
+    }
+
+    private void id(JsonParser parser, JsonToken token, long of, Event event) throws IOException {
+        plain(token);
+        idOf = of;
+        Key.hash(parser.getTextCharacters(), parser.getTextOffset(), parser.getTextLength(), of,
+                event);
+    }
+
+    private static <T> T known(JsonParser parser, Texts<T> texts) throws IOException {
+        return texts.of(parser.getTextCharacters(), parser.getTextOffset(), parser.getTextLength());
     }
 
     private long time(JsonParser parser, JsonToken token) throws IOException {

@@ -36,7 +36,7 @@ public final class Publisher implements AutoCloseable {
         try (Pipeline pipeline = redis.pipelined()) {
             for (Bucket bucket : shop.tally.open()) {
                 if (bucket.toRedis) {
-                    send(pipeline, bucket, shop.tally.segments());
+                    send(pipeline, bucket);
                     bucket.toRedis = false;
                 }
             }
@@ -44,19 +44,19 @@ public final class Publisher implements AutoCloseable {
         shop.tally.drop(shop.floorMs());
     }
 
-    private void send(Pipeline pipeline, Bucket bucket, Segments segments) {
+    private void send(Pipeline pipeline, Bucket bucket) {
         String start = prefix + bucket.startMs + ":";
         for (int i = 0; i < bucket.segments(); i++) {
             long[] row = bucket.get(i);
             if (row != null) {
-                pipeline.hset(bytes(start + name(i, segments)), fields(row));
+                pipeline.hset(bytes(start + name(i)), fields(row));
             }
         }
     }
 
-    private String name(int segment, Segments segments) {
+    private String name(int segment) {
         while (names.size() <= segment) {
-            names.add(segments.segment(names.size()).toString());
+            names.add(Segments.segment(names.size()).toString());
         }
         return names.get(segment);
     }

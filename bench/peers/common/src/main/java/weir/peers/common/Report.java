@@ -29,7 +29,7 @@ public final class Report {
         for (int i = 0; i < bucket.segments(); i++) {
             long[] row = bucket.get(i);
             if (row != null) {
-                sum(rowOf(tally.segments().segment(i)), row);
+                sum(rowOf(Segments.segment(i)), row);
             }
         }
         tallies++;

@@ -14,7 +14,12 @@ public final class Session {
     static final int CART = 4;
     static final int CHECKOUT = 8;
     static final int CONVERTED = 16;
+    private static final int FIXED_BYTES = 31;
 
+    /** Its key, for who keeps it by that; not in its bytes. */
+    public long high;
+
+    public long low;
     long startMs;
     long lastMs;
     int flags;
@@ -22,7 +27,7 @@ public final class Session {
     int orders;
     long revenueMicros;
     List<String> orderIds; // null: none
-    final String[] values;
+    long segments;
 
     /** For a store: it holds this object, a commit is still to write it, a changelog has it. */
     public boolean held;
@@ -32,11 +37,15 @@ public final class Session {
     public boolean logged;
 
     Session(Event event) {
+        high = event.high;
+        low = event.low;
         startMs = lastMs = event.timeMs;
-        values = event.values.clone();
+        segments = event.segments;
     }
 
     public Session(Session other) {
+        high = other.high;
+        low = other.low;
         startMs = other.startMs;
         lastMs = other.lastMs;
         flags = other.flags;
@@ -44,7 +53,7 @@ public final class Session {
         orders = other.orders;
         revenueMicros = other.revenueMicros;
         orderIds = other.orderIds == null ? null : new ArrayList<>(other.orderIds);
-        values = other.values;
+        segments = other.segments;
     }
 
     private Session(ByteBuffer in) {
@@ -54,11 +63,10 @@ public final class Session {
         cart = in.getInt();
         orders = in.getInt();
         revenueMicros = in.getLong();
-        values = new String[Dimensions.COUNT];
-        for (int i = 0; i < values.length; i++) {
-            values[i] = readText(in);
+        int ids = Short.toUnsignedInt(in.getShort());
+        for (int i = 0; i < Dimensions.COUNT; i++) {
+            segments = Segments.with(segments, i, Segments.number(i, readText(in)));
         }
-        int ids = in.getInt();
         for (int i = 0; i < ids; i++) {
             addOrderId(readText(in));
         }
@@ -66,6 +74,13 @@ public final class Session {
 
     public static Session of(byte[] bytes) {
         return new Session(ByteBuffer.wrap(bytes));
+    }
+
+    public static Session of(Key key, byte[] bytes) {
+        Session session = of(bytes);
+        session.high = key.high();
+        session.low = key.low();
+        return session;
     }
 
     /** When it ends, if nothing more comes. */
@@ -94,7 +109,7 @@ public final class Session {
 
     /** False when the order is known already; an order without an id is always new. */
     boolean addOrderId(String id) {
-        if (id == null || id.isEmpty()) {
+        if (id == null) {
             return true;
         }
         if (orderIds == null) {
@@ -103,25 +118,21 @@ public final class Session {
         return !orderIds.contains(id) && orderIds.add(id);
     }
 
+    /** The dimensions' values by name: they may have other numbers where this is read. */
     public byte[] bytes() {
-        byte[][] texts = new byte[values.length + (orderIds == null ? 0 : orderIds.size())][];
-        int len = 33;
+        int ids = orderIds == null ? 0 : orderIds.size();
+        byte[][] texts = new byte[Dimensions.COUNT + ids][];
+        int len = FIXED_BYTES;
         for (int i = 0; i < texts.length; i++) {
-            String text = i < values.length ? values[i] : orderIds.get(i - values.length);
-            texts[i] = text == null ? new byte[0] : text.getBytes(StandardCharsets.UTF_8);
+            texts[i] = i < Dimensions.COUNT ? Segments.segment(Segments.get(segments, i)).name()
+                    : orderIds.get(i - Dimensions.COUNT).getBytes(StandardCharsets.UTF_8);
             len += 2 + texts[i].length;
         }
         ByteBuffer out = ByteBuffer.allocate(len);
         out.putLong(startMs).putInt((int) (lastMs - startMs)).put((byte) flags);
-        out.putInt(cart).putInt(orders).putLong(revenueMicros);
-        for (int i = 0; i < texts.length; i++) {
-            if (i == values.length) {
-                out.putInt(texts.length - i);
-            }
-            out.putShort((short) texts[i].length).put(texts[i]);
-        }
-        if (orderIds == null) {
-            out.putInt(0);
+        out.putInt(cart).putInt(orders).putLong(revenueMicros).putShort((short) ids);
+        for (byte[] text : texts) {
+            out.putShort((short) text.length).put(text);
         }
         return out.array();
     }

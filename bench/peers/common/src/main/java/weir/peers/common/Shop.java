@@ -8,10 +8,8 @@ public final class Shop {
     public static final long OUT_OF_ORDER_MS = 5_000;
     private static final long LATENESS_MS = 10 * 60_000L;
     private static final long ENGAGED_MS = 10_000;
-    private static final String[] NO_SEGMENTS = null;
 
     public final Tally tally;
-    private final Robots robots = new Robots();
     private final Delta delta = new Delta();
     private long watermarkMs = Long.MIN_VALUE / 2;
 
@@ -37,9 +35,9 @@ public final class Shop {
         if (event.timeMs < floorMs()) {
             return false;
         }
-        if (robots.is(event.userAgent)) {
+        if (event.robot) {
             delta.clear().add(Counter.BOT_EVENTS, 1);
-            tally.add(event.timeMs, NO_SEGMENTS, delta);
+            tally.addToTotal(event.timeMs, delta);
             return false;
         }
         return true;
@@ -61,7 +59,7 @@ public final class Shop {
             session = new Session(event);
         }
         if (session == null) {
-            count(event, event.values, delta.clear());
+            count(event, event.segments, delta.clear());
             return null;
         }
         takePart(session, event, starts);
@@ -84,7 +82,7 @@ public final class Shop {
         delta.add(Counter.SETTLED_SESSION_SECONDS, session.lastMs - session.startMs);
         delta.add(Counter.SETTLED_ORDERS, session.orders);
         delta.add(Counter.SETTLED_REVENUE, session.revenueMicros);
-        tally.add(endMs, session.values, delta);
+        tally.add(endMs, session.segments, delta);
     }
 
     private static boolean isBefore(Session session, Event event) {
@@ -95,7 +93,7 @@ public final class Shop {
     /** An event from before the open session of its id: a session that begins and ends with it. */
     private void onItsOwn(Event event) {
         if (event.type == Type.SESSION_END) {
-            count(event, event.values, delta.clear());
+            count(event, event.segments, delta.clear());
             return;
         }
         Session alone = new Session(event);
@@ -116,7 +114,7 @@ public final class Shop {
         };
         boolean engages = secondPage || deed || session.lastMs - session.startMs >= ENGAGED_MS;
         delta.add(Counter.ENGAGED_SESSIONS, engages && session.set(Session.ENGAGED));
-        count(event, session.values, delta);
+        count(event, session.segments, delta);
     }
 
     private boolean addToCart(Session session, Event event) {
@@ -156,7 +154,7 @@ public final class Shop {
         return true;
     }
 
-    private void count(Event event, String[] values, Delta counts) {
+    private void count(Event event, long segments, Delta counts) {
         counts.add(Counter.EVENTS, 1);
         switch (event.type) {
             case PAGE_VIEW -> counts.add(Counter.PAGE_VIEWS, 1);
@@ -170,6 +168,6 @@ public final class Shop {
             }
             default -> { }
         }
-        tally.add(event.timeMs, values, counts);
+        tally.add(event.timeMs, segments, counts);
     }
 }

@@ -9,20 +9,24 @@ import java.util.Map;
 /** The counters of one partition or subtask: open buckets, and the sum of those that are done. */
 public final class Tally {
     private static final long DONE = Long.MIN_VALUE; // the sum's own "start"
-    private final Segments segments = new Segments();
     private final Map<Long, Bucket> buckets = new HashMap<>();
     private final List<Long> dropped = new ArrayList<>();
     private Bucket done = new Bucket(DONE);
     private Bucket last = done;
 
-    /** In the total and, unless values is null, in each of their segments. */
-    void add(long timeMs, String[] values, Delta delta) {
+    /** In the total and in each of the segments. */
+    void add(long timeMs, long segments, Delta delta) {
+        Bucket bucket = addToTotal(timeMs, delta);
+        for (int i = 0; i < Dimensions.COUNT; i++) {
+            bucket.add(Segments.get(segments, i), delta);
+        }
+    }
+
+    Bucket addToTotal(long timeMs, Delta delta) {
         Bucket bucket = bucket(Math.floorDiv(timeMs, Bucket.MS) * Bucket.MS);
         bucket.toState = bucket.toRedis = true;
         bucket.add(0, delta);
-        for (int i = 0; values != null && i < values.length; i++) {
-            bucket.add(segments.number(i, values[i]), delta);
-        }
+        return bucket;
     }
 
     private Bucket bucket(long startMs) {
@@ -34,10 +38,6 @@ public final class Tally {
 
     Iterable<Bucket> open() {
         return buckets.values();
-    }
-
-    Segments segments() {
-        return segments;
     }
 
     /** Nothing comes any more for buckets before this time, and Redis has them. */
@@ -79,7 +79,7 @@ public final class Tally {
 
     private void writeIfChanged(Bucket bucket, Entries to) {
         if (bucket.toState) {
-            to.entry(bucket.startMs, bucket.bytes(segments));
+            to.entry(bucket.startMs, bucket.bytes());
             bucket.toState = false;
         }
     }
@@ -87,14 +87,14 @@ public final class Tally {
     /** All of it. */
     public List<byte[]> write() {
         List<byte[]> entries = new ArrayList<>();
-        entries.add(done.bytes(segments));
-        buckets.values().forEach(bucket -> entries.add(bucket.bytes(segments)));
+        entries.add(done.bytes());
+        buckets.values().forEach(bucket -> entries.add(bucket.bytes()));
         return entries;
     }
 
     /** An entry comes in the place of the one of its key. */
     public void read(byte[] bytes) {
-        Bucket bucket = Bucket.of(bytes, segments);
+        Bucket bucket = Bucket.of(bytes);
         if (bucket.startMs == DONE) {
             done = bucket;
         } else {
@@ -105,7 +105,7 @@ public final class Tally {
 
     /** An entry of this or of another tally is added to the one of its key. */
     public void merge(byte[] bytes) {
-        Bucket bucket = Bucket.of(bytes, segments);
+        Bucket bucket = Bucket.of(bytes);
         Bucket known = bucket.startMs == DONE ? done : buckets.get(bucket.startMs);
         if (known == null) {
             buckets.put(bucket.startMs, bucket);

@@ -6,10 +6,11 @@ import org.apache.flink.api.common.functions.RuntimeContext;
 import org.apache.flink.runtime.state.KeyGroupRange;
 import org.apache.flink.runtime.state.KeyGroupRangeAssignment;
 import weir.peers.common.Event;
+import weir.peers.common.Key;
 
 /**
  * Keys without a shuffle. The topic is keyed by session, so all events of a session come to one
- * subtask already; a letter after its id brings its key into that subtask's own key groups.
+ * subtask already; a letter in its key brings it into that subtask's own key groups.
  */
 final class OwnKeys extends RichMapFunction<Event, Event> {
     private static final long serialVersionUID = 1;
@@ -27,14 +28,12 @@ final class OwnKeys extends RichMapFunction<Event, Event> {
 
     @Override
     public Event map(Event event) {
-        char letter = 'a';
-        int hash = event.id.hashCode() * 31 + letter; // of the id with the letter
-        while (!own.contains(
-                KeyGroupRangeAssignment.computeKeyGroupForKeyHash(hash, maxParallelism))) {
+        byte letter = 0;
+        while (!own.contains(KeyGroupRangeAssignment.computeKeyGroupForKeyHash(
+                Key.hash(event.low, letter), maxParallelism))) {
             letter++;
-            hash++;
         }
-        event.id += letter;
+        event.key = new Key(event.high, event.low, letter);
         return event;
     }
 }

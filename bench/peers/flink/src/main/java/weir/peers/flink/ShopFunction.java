@@ -16,6 +16,7 @@ import org.apache.flink.streaming.api.functions.KeyedProcessFunction;
 import org.apache.flink.streaming.api.operators.StreamingRuntimeContext;
 import org.apache.flink.util.Collector;
 import weir.peers.common.Event;
+import weir.peers.common.Key;
 import weir.peers.common.Options;
 import weir.peers.common.Publisher;
 import weir.peers.common.Session;
@@ -26,7 +27,7 @@ import weir.peers.common.Tally;
  * One subtask's events to sessions (keyed state, with a timer each) and counters (operator state),
  * and once a second to Redis.
  */
-final class ShopFunction extends KeyedProcessFunction<String, Event, Void>
+final class ShopFunction extends KeyedProcessFunction<Key, Event, Void>
         implements CheckpointedFunction, CheckpointListener {
     private static final long serialVersionUID = 1;
     private static final long TICK_MS = 1_000;

@@ -6,18 +6,24 @@ import java.util.List;
 import java.util.Map;
 import java.util.function.Consumer;
 
-/** Ids by the second in which to look at their sessions again. */
-final class Expiry {
-    private final Map<Long, List<String>> bySecond = new HashMap<>();
+/** Sessions, or their keys, by the second in which to look at them again. */
+final class Expiry<T> {
+    private final Map<Long, List<T>> bySecond = new HashMap<>();
+    private List<T> lastFiled; // at lastSecond: most sessions that start end in the same one
+    private long lastSecond = Long.MIN_VALUE;
     private long nowSecond = Long.MIN_VALUE;
     private long nextMs = Long.MIN_VALUE; // when the next second begins
 
-    void file(String id, long endMs) {
+    void file(T session, long endMs) {
         long second = Math.max(Math.floorDiv(endMs + 999, 1000), nowSecond + 1);
-        bySecond.computeIfAbsent(second, any -> new ArrayList<>()).add(id);
+        if (second != lastSecond) {
+            lastFiled = bySecond.computeIfAbsent(second, any -> new ArrayList<>());
+            lastSecond = second;
+        }
+        lastFiled.add(session);
     }
 
-    void advance(long nowMs, Consumer<String> due) {
+    void advance(long nowMs, Consumer<T> due) {
         if (nowMs < nextMs) {
             return;
         }
@@ -27,9 +33,9 @@ final class Expiry {
             nowSecond = bySecond.keySet().stream().min(Long::compare).orElse(second + 1) - 1;
         }
         while (nowSecond < second) {
-            List<String> ids = bySecond.remove(++nowSecond);
-            if (ids != null) {
-                ids.forEach(due);
+            List<T> sessions = bySecond.remove(++nowSecond);
+            if (sessions != null) {
+                sessions.forEach(due);
             }
         }
     }

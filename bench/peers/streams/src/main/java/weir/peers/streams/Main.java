@@ -87,11 +87,9 @@ public final class Main {
         settings.put("processing.guarantee", options.guarantee());
         settings.put("replication.factor", 1);
         settings.put("commit.interval.ms", options.commitMs());
-        settings.put("buffered.records.per.partition", 10_000);
         settings.put("main.consumer.auto.offset.reset", "earliest");
-        settings.put("main.consumer.max.poll.records", 4_000);
         settings.put("main.consumer.fetch.min.bytes", 64 << 10);
-        settings.put("main.consumer.max.partition.fetch.bytes", 4 << 20);
+        settings.put("main.consumer.fetch.max.bytes", 4 << 20);
         if (options.guarantee().startsWith("exactly")) {
             settings.put("producer.transaction.timeout.ms", 2 * options.commitMs() + 10_000);
         }

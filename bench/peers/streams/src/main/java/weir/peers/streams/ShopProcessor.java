@@ -9,6 +9,7 @@ import org.apache.kafka.streams.processor.api.Record;
 import org.apache.kafka.streams.state.KeyValueStore;
 import weir.peers.common.Event;
 import weir.peers.common.EventReader;
+import weir.peers.common.Key;
 import weir.peers.common.Options;
 import weir.peers.common.Progress;
 import weir.peers.common.Publisher;
@@ -28,7 +29,6 @@ final class ShopProcessor implements Processor<byte[], byte[], Void, Void> {
     private final AtomicLong count;
     private final EventReader reader = new EventReader();
     private final Event event = new Event();
-    private final Expiry expiry = new Expiry();
     private Sessions sessions;
     private Shop shop;
     private Publisher publisher;
@@ -44,7 +44,7 @@ final class ShopProcessor implements Processor<byte[], byte[], Void, Void> {
     @Override
     public void init(ProcessorContext<Void, Void> context) {
         if (options.rocksDb()) {
-            KeyValueStore<String, Session> store = context.getStateStore(SESSIONS);
+            KeyValueStore<Key, Session> store = context.getStateStore(SESSIONS);
             sessions = new StoredSessions(store);
         } else {
             sessions = context.<HeapSessions>getStateStore(SESSIONS);
@@ -52,7 +52,7 @@ final class ShopProcessor implements Processor<byte[], byte[], Void, Void> {
         TallyStore tally = context.getStateStore(TALLY);
         shop = new Shop(tally.tally);
         report.begin(context.taskId().partition(), tally.tally);
-        sessions.forEach((id, session) -> expiry.file(id, session.endMs()));
+        sessions.forEach(session -> sessions.file(session, session.endMs()));
         publisher = new Publisher(options.redis(), options.peer(), context.taskId().partition());
         context.schedule(TICK, PunctuationType.WALL_CLOCK_TIME, now -> tick());
     }
@@ -61,7 +61,7 @@ final class ShopProcessor implements Processor<byte[], byte[], Void, Void> {
     public void process(Record<byte[], byte[]> record) {
         if (record.value() != null && reader.read(record.value(), event)) {
             shop.watermark(event.timeMs - Shop.OUT_OF_ORDER_MS);
-            expiry.advance(shop.watermarkMs(), this::closeIfDue);
+            sessions.advance(shop.watermarkMs(), this::closeIfDue);
             if (shop.admit(event)) {
                 apply();
             }
@@ -70,29 +70,26 @@ final class ShopProcessor implements Processor<byte[], byte[], Void, Void> {
     }
 
     private void apply() {
-        Session before = sessions.get(event.id);
+        Session before = sessions.get(event);
         Session after = shop.apply(before, event);
+        if (before != null && after != before) {
+            sessions.remove(before);
+        }
         if (after != null) {
-            sessions.put(event.id, after);
-        } else if (before != null) {
-            sessions.remove(event.id);
+            sessions.put(after);
         }
         if (after != null && after != before) {
-            expiry.file(event.id, after.endMs());
+            sessions.file(after, after.endMs());
         }
     }
 
-    private void closeIfDue(String id) {
-        Session session = sessions.get(id);
-        if (session == null) {
-            return;
-        }
+    private void closeIfDue(Session session) {
         if (session.endMs() > shop.watermarkMs()) {
-            expiry.file(id, session.endMs());
+            sessions.file(session, session.endMs());
             return;
         }
         shop.close(session, session.endMs());
-        sessions.remove(id);
+        sessions.remove(session);
     }
 
     private void tick() {
@@ -101,7 +98,7 @@ final class ShopProcessor implements Processor<byte[], byte[], Void, Void> {
         }
         if (progress.isDone()) {
             finished = true;
-            sessions.forEach((id, session) -> shop.close(session, session.endMs()));
+            sessions.forEach(session -> shop.close(session, session.endMs()));
         }
         publisher.publish(shop);
         if (finished) {
