@@ -57,13 +57,17 @@ def run_peer(bench, events, peer, redis):
     machine.fresh(state)
     command = [str(here / "run"), peer, "--brokers", bench.topics.brokers, "--topic", events.name,
                "--partitions", str(topics.PARTITIONS), "--redis", redis, "--state", str(state),
-               "--warm-events", str(events.events // 4)]
+               "--warm-events", str(events.events // 4),
+               "--commit-ms", "2500" if bench.quick else "10000"]
     run = machine.run_group(command, 1800)
     machine.remove(state)
     if run.returncode != 0:
         bench.fail(f"{peer} ended with {run.returncode}: {run.stderr.strip()[-500:]}")
         return None
     line = run.stdout.strip().split("\n")[-1]
+    if json.loads(line)["commits"] == 0:
+        bench.fail(f"{peer} committed nothing: the run is shorter than its --commit-ms")
+        return None
     (bench.scratch / "peer.json").write_text(line)
     agree = subprocess.run([str(here / "agree"), str(bench.scratch / "summary.json"),
                             str(bench.scratch / "peer.json")],

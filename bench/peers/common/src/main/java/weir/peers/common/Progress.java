@@ -51,11 +51,6 @@ public final class Progress {
         return done;
     }
 
-    /** Everything is read, however much that was. */
-    public void end() {
-        done = true;
-    }
-
     /** Waits until everything is read. */
     public Cost await() throws InterruptedException {
         Mark from = awaitEvents(warm);
@@ -73,7 +68,7 @@ public final class Progress {
             if (killAfter > 0 && now >= killAfter && commits.get() > commitsToKill) {
                 kill();
             }
-            if (now >= events || done) {
+            if (now >= events) {
                 return new Mark(now, cpuNs(), System.nanoTime());
             }
             if (now != seen) {

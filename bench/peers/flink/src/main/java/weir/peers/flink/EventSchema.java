@@ -21,7 +21,7 @@ final class EventSchema implements KafkaRecordDeserializationSchema<Event> {
     public void open(DeserializationSchema.InitializationContext context) {
         reader = new EventReader();
         event = new Event();
-        count = Run.progress.newCount();
+        count = Run.count.get();
     }
 
     @Override

@@ -12,6 +12,8 @@ import org.apache.flink.api.common.typeinfo.Types;
 import org.apache.flink.configuration.Configuration;
 import org.apache.flink.connector.kafka.source.KafkaSource;
 import org.apache.flink.connector.kafka.source.enumerator.initializer.OffsetsInitializer;
+import org.apache.flink.core.execution.JobClient;
+import org.apache.flink.core.execution.SavepointFormatType;
 import org.apache.flink.streaming.api.datastream.DataStream;
 import org.apache.flink.streaming.api.datastream.DataStreamUtils;
 import org.apache.flink.streaming.api.environment.StreamExecutionEnvironment;
@@ -58,8 +60,13 @@ public final class Main {
                 options.threads(), configuration);
         build(environment, options, settings);
         CompletableFuture<Progress.Cost> cost = CompletableFuture.supplyAsync(Main::measure);
-        environment.execute(options.peer());
-        Run.progress.end(); // one that goes on does not know how much was read before
+        JobClient job = environment.executeAsync(options.peer());
+        if (before.isPresent()) {
+            cost.get(); // a bounded source of Kafka's does not end by itself once it was restored
+            job.stopWithSavepoint(true, checkpoints(options).toUri().toString(),
+                    SavepointFormatType.NATIVE).get();
+        }
+        job.getJobExecutionResult().get();
         Run.report.awaitTallies(options.threads());
         return Run.report.json(options, cost.get(), records, Run.progress.commits.get(), settings);
     }

@@ -1,5 +1,6 @@
 package weir.peers.flink;
 
+import java.util.concurrent.atomic.AtomicLong;
 import weir.peers.common.Progress;
 import weir.peers.common.Report;
 
@@ -7,6 +8,10 @@ import weir.peers.common.Report;
 final class Run {
     static Progress progress;
     static final Report report = new Report();
+
+    /** Of the subtask that this thread runs: how many records its source has read. */
+    static final ThreadLocal<AtomicLong> count =
+            ThreadLocal.withInitial(() -> progress.newCount());
 
     private Run() {}
 }

@@ -1,5 +1,6 @@
 package weir.peers.flink;
 
+import java.util.List;
 import org.apache.flink.api.common.functions.OpenContext;
 import org.apache.flink.api.common.operators.ProcessingTimeService;
 import org.apache.flink.api.common.state.CheckpointListener;
@@ -8,6 +9,7 @@ import org.apache.flink.api.common.state.ListStateDescriptor;
 import org.apache.flink.api.common.state.ValueState;
 import org.apache.flink.api.common.state.ValueStateDescriptor;
 import org.apache.flink.api.common.typeinfo.PrimitiveArrayTypeInfo;
+import org.apache.flink.api.common.typeinfo.Types;
 import org.apache.flink.runtime.state.FunctionInitializationContext;
 import org.apache.flink.runtime.state.FunctionSnapshotContext;
 import org.apache.flink.streaming.api.TimerService;
@@ -35,6 +37,7 @@ final class ShopFunction extends KeyedProcessFunction<Key, Event, Void>
     private final String peer;
     private final boolean inRocksDb;
     private transient ListState<byte[]> tallies;
+    private transient ListState<Long> records; // that the subtask has read
     private transient ValueState<Session> open;
     private transient Shop shop;
     private transient Publisher publisher;
@@ -50,6 +53,11 @@ final class ShopFunction extends KeyedProcessFunction<Key, Event, Void>
     public void initializeState(FunctionInitializationContext context) throws Exception {
         tallies = context.getOperatorStateStore().getListState(new ListStateDescriptor<>(
                 "tallies", PrimitiveArrayTypeInfo.BYTE_PRIMITIVE_ARRAY_TYPE_INFO));
+        records = context.getOperatorStateStore().getListState(
+                new ListStateDescriptor<>("records", Types.LONG));
+        for (long before : records.get()) {
+            Run.count.get().addAndGet(before);
+        }
         Tally tally = new Tally();
         for (byte[] entry : tallies.get()) {
             tally.merge(entry);
@@ -61,6 +69,7 @@ final class ShopFunction extends KeyedProcessFunction<Key, Event, Void>
     @Override
     public void snapshotState(FunctionSnapshotContext context) throws Exception {
         tallies.update(shop.tally.write());
+        records.update(List.of(Run.count.get().get()));
     }
 
     @Override

@@ -48,7 +48,7 @@ abstract class LoggedStore implements StateStore, CachedStateStore<Object, Objec
 
     @Override
     public void flush() {
-        writeChanges();
+        // also called where nothing may be logged, as between two commits and while it restores
     }
 
     @Override
