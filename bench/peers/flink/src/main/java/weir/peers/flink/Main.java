@@ -125,9 +125,9 @@ public final class Main {
         settings.put("execution.checkpointing.dir", checkpoints(options).toUri().toString());
         settings.put("execution.checkpointing.checkpoints-after-tasks-finish", "false");
         settings.put(CONSUMER + "partition.discovery.interval.ms", "-1");
-        settings.put(CONSUMER + "max.poll.records", "1000");
+        settings.put(CONSUMER + "max.poll.records", "4000");
         settings.put(CONSUMER + "fetch.min.bytes", "65536");
-        settings.put(CONSUMER + "fetch.max.bytes", "4194304");
+        settings.put(CONSUMER + "max.partition.fetch.bytes", "4194304");
         settings.put("restart-strategy.type", "none"); // a failure fails the bench
         settings.put("state.backend.type", "hashmap");
         if (options.rocksDb()) {
