@@ -6,7 +6,8 @@
  * 8 partitions commit `minutes` of event time to Redis, `per-minute` events in each of them, four
  * dimensions with 1,000 values each, all as frequent. Then the evaluator itself starts, in this
  * process, and takes one slide of 10 s after the other. The config names Redis, one topic and four
- * dimensions. One line of JSON; ms of a step are those that /metrics shows, Redis included.
+ * dimensions. One line of JSON; ms of a step are those that /metrics shows, Redis included, and
+ * then the medians of its stages (see enum weir_stage); `send` is nearly all Redis's.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -79,7 +80,7 @@ static struct weir_evaluator_figures await(struct bench *bench, int64_t as_of_ms
 }
 
 static void measure(struct bench *bench, long minutes, long slides) {
-    static double step_ms[SLIDES_MAX];
+    static double step_ms[SLIDES_MAX], stage_ms[WEIR_STAGES][SLIDES_MAX];
     struct weir_err err = {0};
     int64_t at_ms = SHOP_START_MS;
     for (long minute = 0; minute < minutes; minute += COMMIT_MINUTES)
@@ -92,14 +93,21 @@ static void measure(struct bench *bench, long minutes, long slides) {
         commit(bench, at_ms += SLIDE_MS);
         struct weir_evaluator_figures now = await(bench, at_ms - SLIDE_MS);
         step_ms[i] = (double)(now.step_us_sum - last.step_us_sum) / 1000;
+        for (int s = 0; s < WEIR_STAGES; s++)
+            stage_ms[s][i] = (double)(now.stage_us_sum[s] - last.stage_us_sum[s]) / 1000;
         last = now;
     }
     bench_sort(step_ms, (size_t)slides);
+    for (int s = 0; s < WEIR_STAGES; s++)
+        bench_sort(stage_ms[s], (size_t)slides);
     printf("{\"ms\":[%.3f,%.3f,%.3f],\"first_ms\":%.1f,\"memory_bytes\":%llu,"
-           "\"resident_bytes\":%.0f,\"segments\":%u,\"partitions\":%u}\n",
+           "\"resident_bytes\":%.0f,\"segments\":%u,\"partitions\":%u,"
+           "\"gather_ms\":%.3f,\"sum_ms\":%.3f,\"write_ms\":%.3f,\"send_ms\":%.3f}\n",
            step_ms[0], step_ms[slides / 2], step_ms[slides - 1], first_ms,
            (unsigned long long)last.memory_bytes, bench_resident_bytes() - before_bytes,
-           last.segments, last.partitions);
+           last.segments, last.partitions, stage_ms[WEIR_STAGE_GATHER][slides / 2],
+           stage_ms[WEIR_STAGE_SUM][slides / 2], stage_ms[WEIR_STAGE_WRITE][slides / 2],
+           stage_ms[WEIR_STAGE_SEND][slides / 2]);
     weir_evaluator_stop(bench->evaluator);
 }
 

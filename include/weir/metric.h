@@ -17,6 +17,7 @@
 
 #define WEIR_CUSTOM_COUNTERS_MAX 16
 #define WEIR_CUSTOM_METRICS_MAX 16
+#define WEIR_METRICS_MAX (14 + WEIR_CUSTOM_METRICS_MAX) /* with the built-in ones */
 
 /* The order is the stored format: append before WEIR_C_CUSTOM only, never reorder. The first eight
  * change with nearly every event and share one cache line. */

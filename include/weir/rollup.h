@@ -2,8 +2,8 @@
  * rollup: the partitions' buckets added up to sliding windows.
  *
  * Keeps every partition's packed buckets (twice the longest window of a level back), and per
- * window the running sums of (t - W, t] and of the window before it, (t - 2W, t - W]. A bucket that
- * changes is subtracted as it was and added as it is, so a step costs what changed and what enters
+ * window the running sums of (t - W, t] and, where somebody compares with it, of the window before
+ * it, (t - 2W, t - W]. A bucket that changes is subtracted as it was and added as it is, so a step costs what changed and what enters
  * and leaves, not the window's length. Sums are integers: exact however often that is done.
  * Core: pure, one thread. All memory is owned by the rollup.
  *
@@ -48,7 +48,11 @@ uint32_t weir_rollup_segments(const struct weir_rollup *rollup);
 int weir_rollup_dimension(const struct weir_rollup *rollup, uint32_t segment);
 struct weir_str weir_rollup_value(const struct weir_rollup *rollup, uint32_t segment);
 
-/* WEIR_COUNTERS counters of a segment in a window, or in the window before it. */
+/* Whether the window before this one is added up too; not so at first. */
+void weir_rollup_compare(struct weir_rollup *rollup, uint32_t window, bool wanted);
+
+/* WEIR_COUNTERS counters of a segment in a window, or in the window before it: zeros where that is
+ * not added up. */
 const int64_t *weir_rollup_cell(const struct weir_rollup *rollup, uint32_t window,
                                 uint32_t segment);
 const int64_t *weir_rollup_previous(const struct weir_rollup *rollup, uint32_t window,

@@ -304,11 +304,34 @@ static void step_segment(struct weir_evaluator *e, const struct weir_rule *rule,
     }
 }
 
+static bool compares(const struct weir_rule *rule) {
+    return rule->condition == WEIR_DROPS_BY || rule->condition == WEIR_RISES_BY;
+}
+
+/* What its texts say of the window before is true too. */
+static bool tells_of_before(const struct weir_rule *rule) {
+    for (size_t i = 0; i < rule->annotations_len; i++)
+        if (strstr(rule->annotations[i].value, "previous}}") ||
+            strstr(rule->annotations[i].value, "change}}"))
+            return true;
+    return false;
+}
+
+void weir_alerting_prepare(struct weir_evaluator *e) {
+    const struct weir_rules *rules = &e->config->rules;
+    for (uint32_t w = 0; w < e->config->plan.windows_len; w++) {
+        bool wanted = false;
+        for (size_t r = 0; r < rules->len; r++)
+            wanted |= rules->rules[r].window_ms == e->config->plan.windows_ms[w] &&
+                      (compares(&rules->rules[r]) || tells_of_before(&rules->rules[r]));
+        weir_rollup_compare(e->rollup, w, wanted);
+    }
+}
+
 /* Whether all that the rule looks at lies after the beginning of the data and the warm-up. */
 static bool is_warm(const struct weir_evaluator *e, const struct weir_rule *rule, uint32_t window) {
-    bool compares = rule->condition == WEIR_DROPS_BY || rule->condition == WEIR_RISES_BY;
     int64_t as_of_ms = weir_rollup_as_of(e->rollup, window);
-    int64_t from_ms = as_of_ms - (compares ? 2 : 1) * rule->window_ms;
+    int64_t from_ms = as_of_ms - (compares(rule) ? 2 : 1) * rule->window_ms;
     return as_of_ms != INT64_MIN && from_ms - e->config->warm_up_ms >= e->first_ms;
 }
 

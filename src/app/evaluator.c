@@ -79,13 +79,33 @@ static bool find_moved(const struct weir_evaluator *e, bool *moved) {
     return any;
 }
 
+static void end_stage(struct weir_evaluator *e, enum weir_stage stage, int64_t *since_us) {
+    int64_t now_us = weir_clock_monotonic_us();
+    e->stage_us[stage] = (uint64_t)(now_us - *since_us);
+    *since_us = now_us;
+}
+
+static void add_figures(struct weir_evaluator *e) {
+    uint64_t took_us = 0;
+    for (int s = 0; s < WEIR_STAGES; s++) {
+        took_us += e->stage_us[s];
+        e->figures.stage_us_sum[s] += e->stage_us[s];
+    }
+    e->figures.steps++;
+    e->figures.step_us_sum += took_us;
+    if (took_us > e->figures.step_us_max)
+        e->figures.step_us_max = took_us;
+}
+
 /* One slide: everything that a new time brings, in one atomic step. */
 static int step(struct weir_evaluator *e, int64_t watermark_ms, struct weir_err *err) {
     bool moved[WEIR_WINDOWS_MAX];
-    int64_t start_us = weir_clock_monotonic_us();
+    int64_t since_us = weir_clock_monotonic_us();
     int status = weir_gather_buckets(e, err);
     if (status != 0)
         return status;
+    end_stage(e, WEIR_STAGE_GATHER, &since_us);
+    weir_alerting_prepare(e);
     weir_rollup_advance(e->rollup, watermark_ms);
     e->as_of_ms = watermark_ms;
     int64_t first_ms = weir_rollup_first_ms(e->rollup);
@@ -95,25 +115,24 @@ static int step(struct weir_evaluator *e, int64_t watermark_ms, struct weir_err 
         return 0;
     e->wall_ms = weir_clock_wall_ms();
     weir_quality_check(e, watermark_ms, e->wall_ms);
+    end_stage(e, WEIR_STAGE_SUM, &since_us);
     weir_publish_begin(e);
     status = weir_publish_windows(e, moved, err);
     if (status == 0)
         weir_alerting_step(e, moved);
+    end_stage(e, WEIR_STAGE_WRITE, &since_us);
     weir_crash_point("publish_begin");
     if (status == 0)
         status = weir_publish_send(e, err);
     weir_crash_point("publish_answered");
+    end_stage(e, WEIR_STAGE_SEND, &since_us);
     if (status != 1) {
         e->leader = false; /* what is here may be stale: load it again with the lease */
         return status;
     }
     for (uint32_t w = 0; w < e->config->plan.windows_len; w++)
         e->shown_ms[w] = weir_rollup_as_of(e->rollup, w);
-    uint64_t took_us = (uint64_t)(weir_clock_monotonic_us() - start_us);
-    e->figures.steps++;
-    e->figures.step_us_sum += took_us;
-    if (took_us > e->figures.step_us_max)
-        e->figures.step_us_max = took_us;
+    add_figures(e);
     return 0;
 }
 
@@ -221,6 +240,7 @@ int weir_evaluator_start(struct weir_evaluator **evaluator, const struct weir_co
     weir_script_init(&e->lease, weir_script_lease);
     weir_script_init(&e->publish, weir_script_publish);
     weir_words_init(&e->words);
+    weir_redis_hash_init(&e->hash);
     weir_name_key(e->lease_key, sizeof e->lease_key, config->kafka.group, "lease");
     weir_name_key(e->published_key, sizeof e->published_key, config->kafka.group, "published");
     weir_gather_reset(e);
@@ -252,6 +272,7 @@ void weir_evaluator_stop(struct weir_evaluator *e) {
     pthread_join(e->thread, NULL);
     weir_alerting_free(e);
     weir_words_close(&e->words);
+    weir_redis_hash_close(&e->hash);
     weir_redis_free(e->redis);
     weir_rollup_free(e->rollup);
     free(e->members);

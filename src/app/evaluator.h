@@ -13,10 +13,20 @@
 
 #include "weir/config.h"
 
+/* Where a step's time goes. */
+enum weir_stage {
+    WEIR_STAGE_GATHER, /* Redis's answers, and the buckets in them checked and booked */
+    WEIR_STAGE_SUM,    /* windows moved, the data's quality */
+    WEIR_STAGE_WRITE,  /* fields and rules, with what is asked for them */
+    WEIR_STAGE_SEND,   /* the atomic step, until Redis has answered */
+    WEIR_STAGES
+};
+
 /* What the evaluator did since its start; a copy is made once a step. */
 struct weir_evaluator_figures {
     bool leader, redis_up;
     uint64_t steps, step_us_sum, step_us_max, redis_errors;
+    uint64_t stage_us_sum[WEIR_STAGES]; /* of step_us_sum */
     uint32_t partitions, segments;
     int64_t as_of_ms; /* of the finest window, INT64_MIN before the first step */
     uint64_t memory_bytes;

@@ -16,6 +16,7 @@
 #include "app/words.h"
 #include "weir/partition.h"
 #include "weir/redis.h"
+#include "weir/redis_hash.h"
 #include "weir/rollup.h"
 
 /* A partition as its last commit left it in Redis. */
@@ -50,6 +51,18 @@ struct weir_history { /* totals of all partitions at one time, for jumps */
 };
 #define WEIR_HISTORY 64
 
+/* Names of published fields, made once a step. */
+struct weir_field_name {
+    char text[88];
+    size_t len;
+};
+struct weir_field_names {
+    struct weir_field_name counters[WEIR_C_CUSTOM];
+    struct weir_metric_names {
+        struct weir_field_name value, num, den;
+    } metrics[WEIR_METRICS_MAX];
+};
+
 struct weir_evaluator {
     const struct weir_config *config;      /* of the service; see weir_evaluator_reload */
     const struct weir_config *next_config; /* guarded by lock; NULL when there is none */
@@ -71,6 +84,9 @@ struct weir_evaluator {
     int64_t shown_ms[WEIR_WINDOWS_MAX]; /* as_of of what is published, per window */
     uint64_t number;                    /* of the last publication */
     struct weir_words words;
+    struct weir_field_names names;
+    struct weir_redis_hash hash; /* of the segment that is written */
+    bool restores;               /* Redis takes hashes as it keeps them, by RESTORE */
 
     struct weir_tracked *tracked;
     size_t tracked_len, tracked_cap;
@@ -81,6 +97,7 @@ struct weir_evaluator {
     int64_t splits_us; /* the last look for sessions in several partitions; 0: none yet */
     bool splits_told;
 
+    uint64_t stage_us[WEIR_STAGES]; /* of the present step */
     struct weir_evaluator_figures figures;
     pthread_mutex_t lock;
     pthread_cond_t reload_done;
@@ -110,6 +127,8 @@ void weir_quality_check(struct weir_evaluator *evaluator, int64_t watermark_ms, 
 int weir_splits_look(struct weir_evaluator *evaluator, struct weir_err *err);
 
 /* alerting.c */
+/* Has the windows added up that rules compare with. */
+void weir_alerting_prepare(struct weir_evaluator *evaluator);
 int weir_alerting_load(struct weir_evaluator *evaluator, struct weir_err *err);
 /* Steps every rule whose window moved (moved[w]), and adds what follows to the words. */
 void weir_alerting_step(struct weir_evaluator *evaluator, const bool *moved);
@@ -142,6 +161,10 @@ int weir_publish_windows(struct weir_evaluator *evaluator, const bool *moved, st
  * or the state here is stale, negative when Redis is away. */
 void weir_publish_begin(struct weir_evaluator *evaluator);
 int weir_publish_send(struct weir_evaluator *evaluator, struct weir_err *err);
+/* publish_fields.c: the fields of a window and of a segment into evaluator->hash, after begin. */
+void weir_fields_begin(struct weir_evaluator *evaluator);
+void weir_fields_total(struct weir_evaluator *evaluator, uint32_t window);
+void weir_fields_segment(struct weir_evaluator *evaluator, uint32_t window, const int64_t *cell);
 /* One command for the step: the words that follow until weir_publish_end. */
 size_t weir_publish_command(struct weir_evaluator *evaluator);
 void weir_publish_end(struct weir_evaluator *evaluator, size_t command);

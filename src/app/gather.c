@@ -9,6 +9,7 @@
 
 #define FRESH_US 15000000 /* an idle partition's owner commits every second */
 #define META_FIELDS 7
+#define ASKED_AT_ONCE 100 /* buckets; their bytes wait in memory until they are read */
 
 int weir_gather_answer(struct weir_evaluator *e, struct weir_reply **reply, struct weir_err *err) {
     int status = weir_redis_read(e->redis, reply, err);
@@ -186,9 +187,10 @@ static int take_bucket(struct weir_evaluator *e, struct weir_member *member, con
     return 0;
 }
 
-/* Buckets are read before the dictionaries, so that these know every value the buckets use. */
-static int read_member(struct weir_evaluator *e, struct weir_member *member,
-                       const struct weir_reply *names, struct weir_err *err) {
+/* The questions of a partition that moved. Buckets are asked before the dictionaries, so that these
+ * know every value the buckets use. */
+static int ask_member(struct weir_evaluator *e, const struct weir_member *member,
+                      const struct weir_reply *names, struct weir_err *err) {
     char key[760];
     int status = 0;
     for (size_t i = 0; i < names->items_len && status == 0; i++) {
@@ -199,6 +201,12 @@ static int read_member(struct weir_evaluator *e, struct weir_member *member,
         snprintf(key, sizeof key, "%s:v:%u", member->tag, d);
         status = weir_redis_append(e->redis, 2, (const char *[]){"GET", key}, NULL, err);
     }
+    return status;
+}
+
+static int read_member(struct weir_evaluator *e, struct weir_member *member,
+                       const struct weir_reply *names, struct weir_err *err) {
+    int status = 0;
     struct weir_reply **buckets = calloc(names->items_len + 1, sizeof(struct weir_reply *));
     WEIR_ASSERT(buckets != NULL);
     for (size_t i = 0; i < names->items_len && status == 0; i++)
@@ -210,34 +218,67 @@ static int read_member(struct weir_evaluator *e, struct weir_member *member,
     for (size_t i = 0; i < names->items_len; i++)
         weir_reply_free(buckets[i]);
     free(buckets);
-    if (status != 0)
-        weir_redis_disconnect(e->redis);
+    if (status == 0) {
+        member->seq = member->found_seq;
+        memcpy(member->owner, member->found_owner, sizeof member->owner);
+    }
     return status;
 }
 
-int weir_gather_buckets(struct weir_evaluator *e, struct weir_err *err) {
-    for (size_t i = 0; i < e->members_len; i++) {
+/* A partition that has moved, and the names of its buckets that have. */
+struct moved {
+    struct weir_member *member;
+    struct weir_reply *names;
+};
+
+static int ask_names(struct weir_evaluator *e, struct moved *moved, size_t *len,
+                     struct weir_err *err) {
+    int status = 0;
+    for (size_t i = 0; i < e->members_len && status == 0; i++) {
         struct weir_member *member = &e->members[i];
         if (!member->has_state || member->found_seq == member->seq)
             continue;
         char key[700], after[32];
-        struct weir_reply *names = NULL;
         snprintf(key, sizeof key, "%s:t", member->tag);
         snprintf(after, sizeof after, "(%llu", (unsigned long long)member->seq);
-        int status = weir_redis_append(
+        status = weir_redis_append(
             e->redis, 4, (const char *[]){"ZRANGEBYSCORE", key, after, "+inf"}, NULL, err);
-        if (status == 0)
-            status = weir_gather_answer(e, &names, err);
-        if (status != 0)
-            return status;
-        status = read_member(e, member, names, err);
-        weir_reply_free(names);
-        if (status != 0)
-            return status;
-        member->seq = member->found_seq;
-        memcpy(member->owner, member->found_owner, sizeof member->owner);
+        moved[(*len)++].member = member;
     }
-    return 0;
+    for (size_t i = 0; i < *len && status == 0; i++)
+        status = weir_gather_answer(e, &moved[i].names, err);
+    return status;
+}
+
+/* One after the other, or, where little has changed, several in one round trip. */
+static int read_moved(struct weir_evaluator *e, const struct moved *moved, size_t len,
+                      struct weir_err *err) {
+    int status = 0;
+    for (size_t from = 0, to = 0; from < len && status == 0; from = to) {
+        size_t asked = 0;
+        while (to < len && status == 0 && (to == from || asked < ASKED_AT_ONCE)) {
+            status = ask_member(e, moved[to].member, moved[to].names, err);
+            asked += moved[to++].names->items_len;
+        }
+        for (size_t i = from; i < to && status == 0; i++)
+            status = read_member(e, moved[i].member, moved[i].names, err);
+    }
+    if (status != 0)
+        weir_redis_disconnect(e->redis); /* answers are on their way */
+    return status;
+}
+
+int weir_gather_buckets(struct weir_evaluator *e, struct weir_err *err) {
+    struct moved *moved = calloc(e->members_len + 1, sizeof *moved);
+    size_t len = 0;
+    WEIR_ASSERT(moved != NULL);
+    int status = ask_names(e, moved, &len, err);
+    if (status == 0)
+        status = read_moved(e, moved, len, err);
+    for (size_t i = 0; i < len; i++)
+        weir_reply_free(moved[i].names);
+    free(moved);
+    return status;
 }
 
 void weir_gather_reset(struct weir_evaluator *e) {

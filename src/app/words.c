@@ -3,8 +3,10 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "weir/err.h"
+#include "weir/number.h"
 
 #define TEXT_MAX ((size_t)256 << 20)
 #define NUMBER_WIDTH 20
@@ -51,6 +53,15 @@ void weir_words_copy(struct weir_words *words, const char *bytes, size_t len) {
     WEIR_ASSERT(!words->text.failed);
 }
 
+void weir_words_text(struct weir_words *words, const char *text) {
+    weir_words_copy(words, text, strlen(text));
+}
+
+void weir_words_number(struct weir_words *words, int64_t number) {
+    char text[WEIR_NUMBER_TEXT_MAX];
+    weir_words_copy(words, text, (size_t)weir_number_put(text, number));
+}
+
 void weir_words_put(struct weir_words *words, const char *format, ...) {
     char small[256];
     va_list values;
@@ -73,17 +84,16 @@ void weir_words_put(struct weir_words *words, const char *format, ...) {
 }
 
 size_t weir_words_reserve_number(struct weir_words *words) {
-    weir_words_put(words, "%0*d", NUMBER_WIDTH, 0);
+    static const char room[NUMBER_WIDTH];
+    weir_words_copy(words, room, sizeof room);
     return words->len - 1;
 }
 
 void weir_words_set_number(struct weir_words *words, size_t word, size_t number) {
-    char text[NUMBER_WIDTH + 1];
-    int len = snprintf(text, sizeof text, "%zu", number);
-    WEIR_ASSERT(len > 0 && len <= NUMBER_WIDTH);
+    char text[WEIR_NUMBER_TEXT_MAX];
+    int len = weir_number_put_unsigned(text, number);
     char *at = words->text.data + words->items[word].at;
-    for (int i = 0; i < len; i++)
-        at[i] = text[i];
+    memcpy(at, text, (size_t)len);
     words->items[word].len = (size_t)len;
 }
 

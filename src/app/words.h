@@ -9,6 +9,7 @@
 #define WEIR_APP_WORDS_H
 
 #include <stddef.h>
+#include <stdint.h>
 
 #include "weir/buf.h"
 
@@ -30,6 +31,8 @@ void weir_words_clear(struct weir_words *words);
 
 void weir_words_borrow(struct weir_words *words, const char *bytes, size_t len);
 void weir_words_copy(struct weir_words *words, const char *bytes, size_t len);
+void weir_words_text(struct weir_words *words, const char *text);
+void weir_words_number(struct weir_words *words, int64_t number);
 void weir_words_put(struct weir_words *words, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 /* Overwrites an earlier formatted word with a number of at most its width (20 digits). */

@@ -41,12 +41,19 @@ int weir_bucket_read(struct weir_bucket_reader *reader, const void *bytes, size_
     return read_hll(&reader->in, hll);
 }
 
+/* Nearly every number is below 128: one byte. */
+static inline uint64_t read_varint(struct weir_reader *in) {
+    if (in->at < in->end && *in->at < 0x80)
+        return *in->at++;
+    return weir_reader_varint(in);
+}
+
 int weir_bucket_entry(struct weir_bucket_reader *reader, struct weir_entry *entry) {
     if (reader->entries_left == 0)
         return 0;
     reader->entries_left--;
-    uint64_t id = reader->id + weir_reader_varint(&reader->in);
-    entry->value = weir_reader_zigzag(&reader->in);
+    uint64_t id = reader->id + read_varint(&reader->in), value = read_varint(&reader->in);
+    entry->value = (int64_t)(value >> 1) ^ -(int64_t)(value & 1);
     if (reader->in.failed || id >= WEIR_BIN_FIRST + WEIR_BINS)
         return -1;
     entry->id = reader->id = (uint32_t)id;
@@ -60,8 +67,8 @@ int weir_bucket_segment(struct weir_bucket_reader *reader, uint32_t *segment) {
             return -1;
     if (reader->in.at == reader->in.end)
         return 0;
-    uint64_t next = reader->segment + weir_reader_varint(&reader->in);
-    uint64_t entries = weir_reader_varint(&reader->in);
+    uint64_t next = reader->segment + read_varint(&reader->in);
+    uint64_t entries = read_varint(&reader->in);
     if (reader->in.failed || next > UINT32_MAX || entries > WEIR_BIN_FIRST + WEIR_BINS)
         return -1;
     *segment = reader->segment = (uint32_t)next;

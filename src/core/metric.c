@@ -4,6 +4,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "weir/number.h"
+
 #define COUNT WEIR_UNIT_COUNT
 #define MS WEIR_UNIT_MS
 #define MICROS WEIR_UNIT_MICROS
@@ -92,6 +94,9 @@ static const struct weir_metric builtin[] = {
            .num = {{1, WEIR_C_S_REVENUE}}, .den = {{1, WEIR_C_S_SESSIONS}}),
 };
 
+_Static_assert(sizeof builtin / sizeof builtin[0] + WEIR_CUSTOM_METRICS_MAX == WEIR_METRICS_MAX,
+               "WEIR_METRICS_MAX does not count the built-in metrics");
+
 const struct weir_counter_info *weir_counter_info(int counter) {
     WEIR_ASSERT(counter >= 0 && counter < WEIR_C_CUSTOM);
     return &counters[counter];
@@ -147,17 +152,20 @@ double weir_unit_number(enum weir_unit unit, int64_t value) {
 }
 
 int weir_unit_text(char *out, enum weir_unit unit, int64_t value) {
-    int64_t scale = unit_scale(unit);
+    uint64_t scale = (uint64_t)unit_scale(unit);
     uint64_t magnitude = value < 0 ? 0 - (uint64_t)value : (uint64_t)value;
-    uint64_t whole = magnitude / (uint64_t)scale, fraction = magnitude % (uint64_t)scale;
-    const char *sign = value < 0 ? "-" : "";
+    uint64_t fraction = magnitude % scale;
+    int len = 0;
+    if (value < 0)
+        out[len++] = '-';
+    len += weir_number_put_unsigned(out + len, magnitude / scale);
     if (fraction == 0)
-        return snprintf(out, WEIR_NUMBER_MAX, "%s%llu", sign, (unsigned long long)whole);
-    int digits = unit == WEIR_UNIT_MS ? 3 : 6;
-    while (fraction % 10 == 0) {
-        fraction /= 10;
-        digits--;
-    }
-    return snprintf(out, WEIR_NUMBER_MAX, "%s%llu.%0*llu", sign, (unsigned long long)whole, digits,
-                    (unsigned long long)fraction);
+        return len;
+    int dot = len;
+    len += weir_number_put_unsigned(out + len, scale + fraction); /* a 1, then all digits */
+    out[dot] = '.';
+    while (out[len - 1] == '0')
+        len--;
+    out[len] = '\0';
+    return len;
 }

@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "weir/number.h"
+
 #define BYTES_MAX ((size_t)1 << 30) /* unsent, unread, and of one reply */
 #define FLUSH_BYTES ((size_t)1 << 20)
 #define KEEP_BYTES ((size_t)8 << 20) /* a larger buffer is given back once it is empty */
@@ -97,11 +99,20 @@ int weir_conn_flush(struct weir_conn *conn, struct weir_err *err) {
     return 0;
 }
 
+/* "*3\r\n", "$5\r\n" */
+static void put_count(struct weir_buf *out, char kind, size_t count) {
+    char text[WEIR_NUMBER_TEXT_MAX + 3] = {kind};
+    size_t len = 1 + (size_t)weir_number_put_unsigned(text + 1, count);
+    text[len++] = '\r';
+    text[len++] = '\n';
+    weir_buf_append(out, text, len);
+}
+
 void weir_conn_encode(struct weir_buf *out, int argc, const char *const *argv, const size_t *lens) {
-    weir_buf_printf(out, "*%d\r\n", argc);
+    put_count(out, '*', (size_t)argc);
     for (int i = 0; i < argc; i++) {
         size_t len = lens ? lens[i] : strlen(argv[i]);
-        weir_buf_printf(out, "$%zu\r\n", len);
+        put_count(out, '$', len);
         weir_buf_append(out, argv[i], len);
         weir_buf_append(out, "\r\n", 2);
     }

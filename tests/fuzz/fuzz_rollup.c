@@ -39,7 +39,9 @@ static void step(struct weir_rollup *r, struct fuzz *in) {
     const uint8_t *piece = fuzz_piece(in, 6000, &len);
     if (what % 4 == 0)
         weir_rollup_values(r, partition, where / PARTITIONS % 2, piece, len);
-    else if (what % 4 == 3)
+    else if (what % 8 == 3)
+        weir_rollup_compare(r, where % plan()->windows_len, what & 8);
+    else if (what % 8 == 7)
         weir_rollup_advance(r, (BASE_S + where * 10) * (int64_t)1000);
     else if (weir_rollup_bucket(r, partition, level, index, piece, len) == 0 && len > 0)
         WEIR_ASSERT(weir_bucket_check(piece, len) == 0);

@@ -7,6 +7,7 @@
 #include <strings.h>
 
 #include "sim_db.h"
+#include "weir/redis_hash.h"
 
 #define FIELDS_MAX 2048 /* words of one entry */
 
@@ -133,6 +134,37 @@ static struct weir_reply *call_hincrby(struct sim_db *db, size_t argc,
     else
         sim_value_insert(hash, hash->len, argv[2], &bytes);
     return sim_reply_integer(sum);
+}
+
+/* RESTORE key ttl payload [REPLACE] [ABSTTL], of hashes. */
+static struct weir_reply *call_restore(struct sim_db *db, size_t argc,
+                                       const struct sim_text *argv) {
+    struct weir_redis_hash_reader reader;
+    struct weir_str field, bytes;
+    bool replace = false, absolute = false;
+    int64_t ends_ms = integer_of(argv[2]);
+    for (size_t i = 4; i < argc; i++) {
+        replace |= is_word(argv[i], "REPLACE");
+        absolute |= is_word(argv[i], "ABSTTL");
+    }
+    if (!replace && sim_db_find(db, argv[1]))
+        return sim_reply_error("BUSYKEY Target key name already exists.");
+    if (weir_redis_hash_read(&reader, argv[3].data, argv[3].len) != 0)
+        return sim_reply_error("ERR DUMP payload version or checksum are wrong");
+    sim_db_remove(db, argv[1]);
+    if (ends_ms > 0 && !absolute)
+        ends_ms += db->now_ms;
+    if (ends_ms > 0 && ends_ms <= db->now_ms)
+        return sim_reply_text(SIM_TEXT("OK"));
+    struct sim_value *hash = sim_db_write(db, argv[1], SIM_HASH);
+    hash->expires_ms = ends_ms;
+    while (weir_redis_hash_next(&reader, &field) > 0) {
+        struct sim_item *item = sim_value_insert(
+            hash, hash->len, (struct sim_text){field.data, field.len}, &SIM_TEXT(""));
+        WEIR_ASSERT(weir_redis_hash_next(&reader, &bytes) > 0);
+        sim_value_set(item, (struct sim_text){bytes.data, bytes.len});
+    }
+    return sim_reply_text(SIM_TEXT("OK"));
 }
 
 /* HDEL, SREM and ZREM: elements by name. */
@@ -340,6 +372,7 @@ static const struct command {
     {"hset", 4, SIM_HASH, call_hset},
     {"hsetnx", 4, SIM_HASH, call_hsetnx},
     {"hincrby", 4, SIM_HASH, call_hincrby},
+    {"restore", 4, -1, call_restore},
     {"hdel", 3, SIM_HASH, call_remove},
     {"sadd", 3, SIM_SET, call_sadd},
     {"smembers", 2, SIM_SET, call_all},

@@ -14,6 +14,7 @@
 #include "sim_lua.h"
 #include "weir/buf.h"
 #include "weir/redis.h"
+#include "weir/redis_hash.h"
 
 #define CALLS 6000
 #define CALLS_LONG 100000
@@ -36,6 +37,7 @@ static uint32_t below(uint32_t limit) { /* splitmix64 */
 struct call {
     char words[WORDS_MAX][WORD_MAX];
     const char *argv[WORDS_MAX];
+    size_t lens[WORDS_MAX];
     int len;
     size_t group; /* items that belong together in an answer without order; 0: it has one */
 };
@@ -43,7 +45,28 @@ struct call {
 static void word(struct call *call, const char *text) {
     snprintf(call->words[call->len], WORD_MAX, "%s", text);
     call->argv[call->len] = call->words[call->len];
+    call->lens[call->len] = strlen(call->words[call->len]);
     call->len++;
+}
+
+/* Now and then damaged. */
+static void payload(struct call *call) {
+    struct weir_redis_hash hash;
+    char text[32];
+    weir_redis_hash_init(&hash);
+    weir_redis_hash_begin(&hash);
+    for (uint32_t i = 0; i < 3; i++) {
+        snprintf(text, sizeof text, "field%u", i);
+        weir_redis_hash_text(&hash, text, strlen(text));
+        snprintf(text, sizeof text, below(2) ? "%u" : "0.%u", below(20));
+        weir_redis_hash_text(&hash, text, strlen(text));
+    }
+    weir_redis_hash_end(&hash);
+    memcpy(call->words[call->len], hash.bytes, hash.len);
+    call->words[call->len][hash.len - 1] ^= below(20) == 0;
+    call->argv[call->len] = call->words[call->len];
+    call->lens[call->len++] = hash.len;
+    weir_redis_hash_close(&hash);
 }
 
 static void number(struct call *call, int64_t value) {
@@ -71,6 +94,7 @@ static void pick(struct call *call, const char *stem, uint32_t count) {
 static void script(struct call *call, const char *body, int keys_len) {
     word(call, "EVAL");
     call->argv[1] = body;
+    call->lens[1] = strlen(body);
     call->len = 2;
     number(call, keys_len);
 }
@@ -118,7 +142,8 @@ static void make_lease(struct call *call) {
 
 /* A command of a publication: its number of words, then the words. */
 static void publish_one(struct call *call) {
-    static const char *const verbs[] = {"SET", "DEL", "HSET", "HDEL", "ZADD", "XADD", "PUBLISH"};
+    static const char *const verbs[] = {"SET", "DEL", "HSET", "HDEL", "ZADD",
+                                        "XADD", "PUBLISH", "RESTORE"};
     const char *verb = verbs[below(sizeof verbs / sizeof verbs[0])];
     int count_at = call->len;
     number(call, 0);
@@ -135,7 +160,13 @@ static void publish_one(struct call *call) {
     } else if (strcmp(verb, "HSET") == 0) {
         pick(call, "field", 4);
     }
-    if (strcmp(verb, "DEL") != 0)
+    if (strcmp(verb, "RESTORE") == 0) {
+        number(call, below(4) == 0 ? 90000 : 0);
+        payload(call);
+        word(call, "REPLACE");
+        if (below(4) == 0)
+            word(call, "ABSTTL"); /* long ago, or never */
+    } else if (strcmp(verb, "DEL") != 0)
         pick(call, strcmp(verb, "HDEL") == 0 ? "field" : "value", 4);
     snprintf(call->words[count_at], WORD_MAX, "%d", call->len - count_at - 1);
 }
@@ -150,6 +181,17 @@ static void make_publish(struct call *call) {
     number(call, last + 1);
     for (uint32_t i = below(5); i > 0; i--)
         publish_one(call);
+}
+
+static void make_restore(struct call *call) {
+    word(call, "RESTORE");
+    key(call, 3 + below(4));
+    number(call, below(2));
+    payload(call);
+    if (below(2))
+        word(call, "REPLACE");
+    if (strcmp(call->argv[2], "1") == 0)
+        word(call, "ABSTTL");
 }
 
 static void make_change(struct call *call) {
@@ -205,7 +247,7 @@ static void make_question(struct call *call, uint32_t shape, size_t at) {
 static void make_call(struct call *call) {
     static void (*const makers[])(struct call *) = {make_claim,   make_commit, make_commit,
                                                     make_commit,  make_lease,  make_publish,
-                                                    make_publish, make_change};
+                                                    make_publish, make_change, make_restore};
     *call = (struct call){0};
     makers[below(sizeof makers / sizeof makers[0])](call);
 }
@@ -290,8 +332,8 @@ static bool compare(struct both *both, const struct call *call) {
     struct weir_reply *real = NULL;
     struct weir_err err;
     for (int i = 0; i < call->len; i++)
-        texts[i] = sim_text_of(call->argv[i]);
-    if (weir_redis_command(both->real, &real, &err, call->len, call->argv, NULL) != 0) {
+        texts[i] = (struct sim_text){call->argv[i], call->lens[i]};
+    if (weir_redis_command(both->real, &real, &err, call->len, call->argv, call->lens) != 0) {
         printf("%s\n", err.text);
         return false;
     }

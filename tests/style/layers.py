@@ -13,7 +13,7 @@ HEADERS = {
              "crash"),
     "core": ("event", "decode", "metric", "plan", "bucket", "partition", "rule", "traffic",
              "rollup", "overlap", "session", "window", "baseline", "detect", "explain"),
-    "io": ("kafka", "copy", "redis", "http", "notify", "file",
+    "io": ("kafka", "copy", "redis", "redis_hash", "http", "notify", "file",
            "supervisor"),
     "app": ("config",),
 }

@@ -54,13 +54,21 @@ static int64_t sum_of(const struct weir_plan *plan, uint32_t w, int64_t from_ms,
     return sum;
 }
 
+/* Rules come and go: now and then somebody begins to compare a window with the one before it. */
+static bool compared[WEIR_WINDOWS_MAX];
+static void change_compared(struct weir_rollup *rollup, const struct weir_plan *plan) {
+    uint32_t w = next_random(plan->windows_len);
+    compared[w] = next_random(4) > 0;
+    weir_rollup_compare(rollup, w, compared[w]);
+}
+
 static void compare(struct weir_rollup *rollup, const struct weir_plan *plan, int64_t base_ms) {
     for (uint32_t w = 0; w < plan->windows_len; w++) {
         int64_t t = weir_rollup_as_of(rollup, w), width_ms = plan->windows_ms[w];
         CHECK_INT(weir_rollup_cell(rollup, w, 0)[WEIR_C_EVENTS],
                   sum_of(plan, w, t - width_ms, t, 2 + VALUES, base_ms));
-        CHECK_INT(weir_rollup_previous(rollup, w, 0)[WEIR_C_EVENTS],
-                  sum_of(plan, w, t - 2 * width_ms, t - width_ms, 2 + VALUES, base_ms));
+        int64_t before = sum_of(plan, w, t - 2 * width_ms, t - width_ms, 2 + VALUES, base_ms);
+        CHECK_INT(weir_rollup_previous(rollup, w, 0)[WEIR_C_EVENTS], compared[w] ? before : 0);
         for (uint32_t s = 1; s < weir_rollup_segments(rollup); s++)
             CHECK_INT(weir_rollup_cell(rollup, w, s)[WEIR_C_EVENTS],
                       sum_of(plan, w, t - width_ms, t, s - 1, base_ms));
@@ -96,6 +104,21 @@ static void test_first(const struct weir_plan *plan, int64_t base_ms) {
     memset(truth, 0, sizeof truth);
 }
 
+/* A dictionary only grows, and a damaged one changes nothing. */
+static void test_values(const struct weir_plan *plan) {
+    struct weir_rollup *rollup = new_rollup(plan, 2);
+    CHECK_INT(weir_rollup_values(rollup, 0, 0, "\1a\1b\1c\1d\1e", 10), 0);
+    CHECK_INT(weir_rollup_segments(rollup), 1 + 2 + VALUES + 1);
+    CHECK_INT(weir_rollup_values(rollup, 0, 0, "\1a\1b\1c\1d", 8), -1);     /* shorter */
+    CHECK_INT(weir_rollup_values(rollup, 0, 0, "\1a\1b\1c\1e\1e", 10), -1); /* another */
+    CHECK_INT(weir_rollup_values(rollup, 0, 0, "\1a\1b\1c\1d\1e\2f", 12), -1);
+    CHECK_INT(weir_rollup_values(rollup, 0, 0, "\1a\1b\1c\1d\1e\2fg", 13), 0);
+    CHECK_INT(weir_rollup_segments(rollup), 1 + 2 + VALUES + 2);
+    CHECK_INT(weir_rollup_values(rollup, 1, 0, "\1a\1b\1c\1d\2fg", 11), 0);
+    CHECK_INT(weir_rollup_segments(rollup), 1 + 2 + VALUES + 2);
+    weir_rollup_free(rollup);
+}
+
 int main(void) {
     struct weir_plan plan = {.dimensions_len = 1,
                              .values_max = 100,
@@ -103,6 +126,7 @@ int main(void) {
                              .windows_ms = {60000, 900000, 7200000, 172800000}};
     const int64_t base_ms = 1767571200000 - 1767571200000 % 3600000;
     test_first(&plan, base_ms);
+    test_values(&plan);
     struct weir_rollup *rollup = new_rollup(&plan, PARTITIONS);
     int64_t now_ms = base_ms + 4 * (int64_t)3600000;
     CHECK_INT(weir_rollup_as_of(rollup, 0), INT64_MIN);
@@ -120,6 +144,8 @@ int main(void) {
         now_ms += next_random(20) == 0 ? next_random(7200000) : next_random(25000);
         if (now_ms - base_ms > (INDEXES - 10) * (int64_t)10000)
             break;
+        if (next_random(10) == 0)
+            change_compared(rollup, &plan);
         weir_rollup_advance(rollup, now_ms);
         if (next_random(5) == 0)
             compare(rollup, &plan, base_ms);

@@ -1,0 +1,200 @@
+/* The windows' sums: a bucket is decoded once for all windows that it enters, leaves or lies in. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/rollup_state.h"
+
+/* Sums that take the buckets of [from_ms, to_ms), or give them back. */
+struct span {
+    int64_t from_ms, to_ms;
+    weir_cell *cells;
+    int64_t *bins; /* NULL: without */
+    int64_t sign;
+};
+
+struct spans {
+    struct span items[4 * WEIR_WINDOWS_MAX];
+    uint32_t len;
+};
+
+static void add_span(struct spans *spans, int64_t from_ms, int64_t to_ms, weir_cell *cells,
+                     int64_t *bins, int64_t sign) {
+    if (cells)
+        spans->items[spans->len++] = (struct span){from_ms, to_ms, cells, bins, sign};
+}
+
+static bool lies_in(int64_t index, int64_t bucket_ms, int64_t from_ms, int64_t to_ms) {
+    return index * bucket_ms >= from_ms && (index + 1) * bucket_ms <= to_ms;
+}
+
+/* Around the end of the numbers and back again, whatever a bucket says: what is added can always
+ * be taken out. */
+static void add_to(int64_t *sum, int64_t sign, int64_t value) {
+    *sum = (int64_t)((uint64_t)*sum + (uint64_t)sign * (uint64_t)value);
+}
+
+static void add_bucket(const struct weir_rollup_partition *partition,
+                       const struct weir_rollup_bucket *bucket, const struct spans *spans) {
+    struct weir_bucket_reader reader;
+    struct weir_entry entry;
+    uint32_t id;
+    weir_bucket_read(&reader, bucket->bytes, bucket->len, NULL); /* checked when it came */
+    while (weir_bucket_segment(&reader, &id) > 0) {
+        int64_t segment = weir_rollup_segment(partition, id);
+        while (weir_bucket_entry(&reader, &entry) > 0) {
+            for (uint32_t i = 0; i < spans->len; i++) {
+                const struct span *span = &spans->items[i];
+                if (entry.id < WEIR_COUNTERS)
+                    add_to(&span->cells[segment][entry.id], span->sign, entry.value);
+                else if (span->bins && segment == 0)
+                    add_to(&span->bins[entry.id - WEIR_BIN_FIRST], span->sign, entry.value);
+            }
+        }
+    }
+}
+
+/* Those that the bucket lies in. */
+static struct spans spans_of(const struct spans *spans, int64_t index, int64_t bucket_ms) {
+    struct spans hit;
+    hit.len = 0;
+    for (uint32_t i = 0; i < spans->len; i++)
+        if (lies_in(index, bucket_ms, spans->items[i].from_ms, spans->items[i].to_ms))
+            hit.items[hit.len++] = spans->items[i];
+    return hit;
+}
+
+/* Every partition's buckets to the spans of one level. */
+static void add_buckets(const struct weir_rollup *r, int l, const struct spans *spans) {
+    int64_t first_ms = INT64_MAX;
+    for (uint32_t i = 0; i < spans->len; i++)
+        if (spans->items[i].from_ms < first_ms)
+            first_ms = spans->items[i].from_ms;
+    for (uint32_t i = 0; i < r->partitions_len && spans->len > 0; i++) {
+        const struct weir_rollup_level *level = &r->partitions[i].levels[l];
+        uint32_t at = weir_rollup_position(level, first_ms / weir_level_ms[l]);
+        for (; at < level->len; at++) {
+            struct spans hit = spans_of(spans, level->buckets[at].index, weir_level_ms[l]);
+            if (hit.len > 0)
+                add_bucket(&r->partitions[i], &level->buckets[at], &hit);
+        }
+    }
+}
+
+void weir_rollup_book(struct weir_rollup *r, const struct weir_rollup_partition *partition,
+                      int level, const struct weir_rollup_bucket *bucket, int64_t sign) {
+    struct spans spans;
+    spans.len = 0;
+    for (uint32_t w = 0; w < r->plan->windows_len; w++) {
+        const struct weir_rollup_window *window = &r->windows[w];
+        int64_t t = window->as_of_ms, width_ms = window->width_ms;
+        if (window->level != level || t == INT64_MIN)
+            continue;
+        add_span(&spans, t - width_ms, t, window->now, window->bins, sign);
+        add_span(&spans, t - 2 * width_ms, t - width_ms, window->before, NULL, sign);
+    }
+    struct spans hit = spans_of(&spans, bucket->index, weir_level_ms[level]);
+    if (hit.len > 0)
+        add_bucket(partition, bucket, &hit);
+}
+
+/* ---- time ---- */
+
+static void unite_visitors(struct weir_rollup *r, struct weir_rollup_window *window) {
+    int64_t bucket_ms = weir_level_ms[window->level];
+    memset(window->hll, 0, sizeof window->hll);
+    for (uint32_t i = r->sketches_len[window->level]; i-- > 0;) {
+        const struct weir_rollup_sketch *sketch = r->sketches[window->level][i];
+        if (sketch->index * bucket_ms < window->as_of_ms - window->width_ms)
+            break;
+        if (!lies_in(sketch->index, bucket_ms, window->as_of_ms - window->width_ms,
+                     window->as_of_ms))
+            continue;
+        for (int j = 0; j < WEIR_HLL_REGISTERS; j++)
+            window->hll[j] = sketch->hll[j] > window->hll[j] ? sketch->hll[j] : window->hll[j];
+    }
+}
+
+/* What moves a window's sums to `t`. */
+static void move(const struct weir_rollup *r, struct weir_rollup_window *window, int64_t t,
+                 struct spans *spans) {
+    int64_t old = window->as_of_ms, width_ms = window->width_ms;
+    size_t bytes = r->segments.len * sizeof(weir_cell);
+    window->as_of_ms = t;
+    if (old == INT64_MIN || t - old >= width_ms) { /* nothing of the old sums stays */
+        memset(window->now, 0, bytes);
+        memset(window->bins, 0, WEIR_BINS * sizeof *window->bins);
+        if (window->before)
+            memset(window->before, 0, bytes);
+        add_span(spans, t - width_ms, t, window->now, window->bins, 1);
+        add_span(spans, t - 2 * width_ms, t - width_ms, window->before, NULL, 1);
+        return;
+    }
+    add_span(spans, old, t, window->now, window->bins, 1);
+    add_span(spans, old - width_ms, t - width_ms, window->now, window->bins, -1);
+    add_span(spans, old - width_ms, t - width_ms, window->before, NULL, 1);
+    add_span(spans, old - 2 * width_ms, t - 2 * width_ms, window->before, NULL, -1);
+}
+
+void weir_rollup_compare(struct weir_rollup *r, uint32_t w, bool wanted) {
+    struct weir_rollup_window *window = &r->windows[w];
+    if (wanted == (window->before != NULL))
+        return;
+    free(window->before);
+    window->before = NULL;
+    if (!wanted)
+        return;
+    window->before = calloc(r->cells_cap, sizeof *window->before);
+    WEIR_ASSERT(window->before != NULL);
+    int64_t t = window->as_of_ms;
+    struct spans spans;
+    spans.len = 0;
+    if (t != INT64_MIN)
+        add_span(&spans, t - 2 * window->width_ms, t - window->width_ms, window->before, NULL, 1);
+    add_buckets(r, window->level, &spans);
+}
+
+static void forget_sketches(struct weir_rollup *r, int l, int64_t oldest) {
+    uint32_t gone = 0;
+    while (gone < r->sketches_len[l] && r->sketches[l][gone]->index < oldest)
+        free(r->sketches[l][gone++]);
+    if (gone == 0)
+        return;
+    r->sketches_len[l] -= gone;
+    memmove(r->sketches[l], r->sketches[l] + gone, r->sketches_len[l] * sizeof(struct weir_rollup_sketch *));
+}
+
+static void forget_buckets(struct weir_rollup_level *level, int64_t oldest) {
+    uint32_t gone = weir_rollup_position(level, oldest);
+    if (gone == 0)
+        return;
+    for (uint32_t at = 0; at < gone; at++)
+        free(level->buckets[at].bytes);
+    level->len -= gone;
+    memmove(level->buckets, level->buckets + gone, level->len * sizeof *level->buckets);
+}
+
+static void forget_old(struct weir_rollup *r, int64_t watermark_ms) {
+    for (int l = 0; l < WEIR_LEVELS; l++) {
+        int64_t oldest = (watermark_ms - weir_level_retention_ms(r->plan, l)) / weir_level_ms[l];
+        oldest -= 1; /* the slide's end may lie one bucket behind the watermark */
+        forget_sketches(r, l, oldest);
+        for (uint32_t i = 0; i < r->partitions_len; i++)
+            forget_buckets(&r->partitions[i].levels[l], oldest);
+    }
+}
+
+void weir_rollup_advance(struct weir_rollup *r, int64_t watermark_ms) {
+    for (int l = 0; l < WEIR_LEVELS; l++) {
+        struct spans spans;
+        spans.len = 0;
+        for (uint32_t w = 0; w < r->plan->windows_len; w++) {
+            int64_t t = watermark_ms - watermark_ms % weir_level_ms[l];
+            if (r->windows[w].level == l && t > r->windows[w].as_of_ms)
+                move(r, &r->windows[w], t, &spans);
+        }
+        add_buckets(r, l, &spans);
+    }
+    for (uint32_t w = 0; w < r->plan->windows_len; w++)
+        unite_visitors(r, &r->windows[w]);
+    forget_old(r, watermark_ms);
+}
