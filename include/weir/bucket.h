@@ -25,6 +25,8 @@
 #define WEIR_BINS 1400    /* bin 0: 0 ms; bin i: gamma^(i-2) < ms <= gamma^(i-1), gamma 1.01/0.99 */
 _Static_assert(WEIR_COUNTERS <= WEIR_BIN_FIRST, "counter ids reach the sketch's");
 
+#define WEIR_ENTRIES_MAX (WEIR_BIN_FIRST + WEIR_BINS) /* of a segment */
+
 #define WEIR_HLL_BITS 12
 #define WEIR_HLL_REGISTERS (1 << WEIR_HLL_BITS)
 
@@ -47,6 +49,10 @@ int weir_bucket_read(struct weir_bucket_reader *reader, const void *bytes, size_
 int weir_bucket_segment(struct weir_bucket_reader *reader, uint32_t *segment);
 /* 1 and the next entry of the segment, 0 at its end, -1 when damaged. */
 int weir_bucket_entry(struct weir_bucket_reader *reader, struct weir_entry *entry);
+
+/* All entries of a segment whose first was not read yet: how many, or -1 when damaged. `entries` has
+ * room for WEIR_ENTRIES_MAX. */
+int weir_bucket_entries(struct weir_bucket_reader *reader, struct weir_entry *entries);
 
 /* Reads all of it: 0, or -1 when the bytes are damaged. */
 int weir_bucket_check(const void *bytes, size_t len);

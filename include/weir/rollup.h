@@ -57,6 +57,9 @@ const int64_t *weir_rollup_cell(const struct weir_rollup *rollup, uint32_t windo
                                 uint32_t segment);
 const int64_t *weir_rollup_previous(const struct weir_rollup *rollup, uint32_t window,
                                     uint32_t segment);
+/* The sum of all values of a dimension in a window. */
+const int64_t *weir_rollup_dimension_cell(const struct weir_rollup *rollup, uint32_t window,
+                                          uint32_t dimension);
 /* WEIR_BINS of the settled durations, and the estimate of distinct visitors, of the total. */
 const int64_t *weir_rollup_durations(const struct weir_rollup *rollup, uint32_t window);
 double weir_rollup_visitors(const struct weir_rollup *rollup, uint32_t window);

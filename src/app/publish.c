@@ -213,57 +213,81 @@ static void put_segment(struct weir_evaluator *e, struct place *place, struct we
     put_hash(e, place->now, segment_key(place, value.data, value.len));
 }
 
-static void put_top(struct weir_evaluator *e, struct weir_str value, const int64_t *cell) {
-    weir_words_number(&e->words, cell[WEIR_C_SESSIONS]);
+static void put_top(struct weir_evaluator *e, struct weir_str value, int64_t sessions) {
+    weir_words_number(&e->words, sessions);
     weir_words_copy(&e->words, value.data, value.len);
 }
 
-/* Every value of a dimension but `_other`, the largest first; the counters of that one apart. */
+/* Brings the `top` largest to the front, in no order. */
+static void select_largest(struct ranked *ranked, uint32_t len, uint32_t top) {
+    uint32_t low = 0, high = len;
+    while (high - low > 1) {
+        struct ranked pivot = ranked[low + (high - low) / 2];
+        uint32_t left = low, right = high - 1;
+        for (;;) {
+            while (by_size(&ranked[left], &pivot) < 0)
+                left++;
+            while (by_size(&ranked[right], &pivot) > 0)
+                right--;
+            if (left >= right)
+                break;
+            struct ranked swapped = ranked[left];
+            ranked[left++] = ranked[right];
+            ranked[right--] = swapped;
+        }
+        if (top <= left)
+            high = left;
+        else
+            low = left + (left == right); /* there it is the pivot itself */
+    }
+}
+
+/* The largest values of a dimension but `_other`, in order; how many. */
 static uint32_t rank(const struct weir_evaluator *e, const struct place *place,
-                     struct ranked *ranked, int64_t *other) {
-    uint32_t len = 0, segments = weir_rollup_segments(e->rollup);
+                     struct ranked *ranked) {
+    uint32_t len = 0, segments = weir_rollup_segments(e->rollup), top = e->config->publish_top;
     for (uint32_t s = 1; s < segments; s++) {
         if (weir_rollup_dimension(e->rollup, s) != place->dimension)
             continue;
         const int64_t *cell = weir_rollup_cell(e->rollup, place->window, s);
         struct weir_str value = weir_rollup_value(e->rollup, s);
-        if (is_other(value))
-            memcpy(other, cell, WEIR_COUNTERS * sizeof *other);
-        else if (cell[WEIR_C_EVENTS] || cell[WEIR_C_S_SESSIONS])
+        if ((cell[WEIR_C_EVENTS] || cell[WEIR_C_S_SESSIONS]) && !is_other(value))
             ranked[len++] = (struct ranked){s, value, cell[WEIR_C_SESSIONS], cell[WEIR_C_EVENTS]};
     }
+    if (len > top)
+        select_largest(ranked, len, top);
+    len = len < top ? len : top;
     qsort(ranked, len, sizeof *ranked, by_size);
     return len;
 }
 
-/* The largest values by sessions; what lies beyond them is added to `_other`. */
+/* The largest values by sessions; `_other` is all that is left of the dimension. */
 static void publish_dimension(struct weir_evaluator *e, struct place *place,
                               struct ranked *ranked) {
     static const struct weir_str other_name = {"_other", 6};
-    int64_t other[WEIR_COUNTERS] = {0};
-    uint32_t len = rank(e, place, ranked, other);
-    uint32_t shown = len < e->config->publish_top ? len : e->config->publish_top;
-    for (uint32_t i = shown; i < len; i++) {
+    int64_t other[WEIR_COUNTERS];
+    uint32_t len = rank(e, place, ranked);
+    memcpy(other,
+           weir_rollup_dimension_cell(e->rollup, place->window, (uint32_t)place->dimension),
+           sizeof other);
+    for (uint32_t i = 0; i < len; i++) {
         const int64_t *cell = weir_rollup_cell(e->rollup, place->window, ranked[i].segment);
         for (int c = 0; c < WEIR_COUNTERS; c++)
-            other[c] += cell[c];
+            other[c] -= cell[c];
+        put_segment(e, place, ranked[i].value, cell);
     }
     bool has_other = other[WEIR_C_EVENTS] || other[WEIR_C_S_SESSIONS];
-    if (shown == 0 && !has_other)
-        return;
-    for (uint32_t i = 0; i < shown; i++)
-        put_segment(e, place, ranked[i].value,
-                    weir_rollup_cell(e->rollup, place->window, ranked[i].segment));
     if (has_other)
         put_segment(e, place, other_name, other);
+    if (len == 0 && !has_other)
+        return;
     size_t command = weir_publish_command(e);
     weir_words_text(&e->words, "ZADD");
     weir_words_text(&e->words, place->top);
-    for (uint32_t i = 0; i < shown; i++)
-        put_top(e, ranked[i].value,
-                weir_rollup_cell(e->rollup, place->window, ranked[i].segment));
+    for (uint32_t i = 0; i < len; i++)
+        put_top(e, ranked[i].value, ranked[i].sessions);
     if (has_other)
-        put_top(e, other_name, other);
+        put_top(e, other_name, other[WEIR_C_SESSIONS]);
     weir_publish_end(e, command);
 }
 

@@ -54,7 +54,7 @@ int weir_bucket_entry(struct weir_bucket_reader *reader, struct weir_entry *entr
     reader->entries_left--;
     uint64_t id = reader->id + read_varint(&reader->in), value = read_varint(&reader->in);
     entry->value = (int64_t)(value >> 1) ^ -(int64_t)(value & 1);
-    if (reader->in.failed || id >= WEIR_BIN_FIRST + WEIR_BINS)
+    if (reader->in.failed || id >= WEIR_ENTRIES_MAX)
         return -1;
     entry->id = reader->id = (uint32_t)id;
     return 1;
@@ -69,12 +69,29 @@ int weir_bucket_segment(struct weir_bucket_reader *reader, uint32_t *segment) {
         return 0;
     uint64_t next = reader->segment + read_varint(&reader->in);
     uint64_t entries = read_varint(&reader->in);
-    if (reader->in.failed || next > UINT32_MAX || entries > WEIR_BIN_FIRST + WEIR_BINS)
+    if (reader->in.failed || next > UINT32_MAX || entries > WEIR_ENTRIES_MAX)
         return -1;
     *segment = reader->segment = (uint32_t)next;
     reader->entries_left = (uint32_t)entries;
     reader->id = 0;
     return 1;
+}
+
+int weir_bucket_entries(struct weir_bucket_reader *reader, struct weir_entry *entries) {
+    struct weir_reader in = reader->in; /* in registers */
+    uint32_t len = reader->entries_left;
+    uint64_t id = 0;
+    for (uint32_t i = 0; i < len; i++) {
+        id += read_varint(&in);
+        uint64_t value = read_varint(&in);
+        if (in.failed || id >= WEIR_ENTRIES_MAX)
+            return -1;
+        entries[i].id = (uint32_t)id;
+        entries[i].value = (int64_t)(value >> 1) ^ -(int64_t)(value & 1);
+    }
+    reader->in = in;
+    reader->entries_left = 0;
+    return (int)len;
 }
 
 int weir_bucket_check(const void *bytes, size_t len) {

@@ -88,6 +88,7 @@ void weir_rollup_free(struct weir_rollup *r) {
             free(r->sketches[l][i]);
         free(r->sketches[l]);
     }
+    free(r->addends);
     free(r->partitions);
     free(r);
 }
@@ -185,16 +186,17 @@ static struct weir_rollup_sketch *sketch_of(struct weir_rollup *r, int level, in
 
 static int check(const struct weir_rollup_partition *partition, const void *bytes, size_t len) {
     struct weir_bucket_reader reader;
-    struct weir_entry entry;
+    struct weir_entry entries[WEIR_ENTRIES_MAX];
     uint32_t id;
     int more;
     if (weir_bucket_read(&reader, bytes, len, NULL) != 0)
         return -1;
     while ((more = weir_bucket_segment(&reader, &id)) > 0) {
-        if (weir_rollup_segment(partition, id) < 0)
+        int count = weir_bucket_entries(&reader, entries);
+        if (count < 0 || weir_rollup_segment(partition, id) < 0)
             return -1;
-        while ((more = weir_bucket_entry(&reader, &entry)) != 0)
-            if (more < 0 || (entry.id >= WEIR_COUNTERS && entry.id < WEIR_BIN_FIRST))
+        for (int i = 0; i < count; i++)
+            if (entries[i].id >= WEIR_COUNTERS && entries[i].id < WEIR_BIN_FIRST)
                 return -1;
     }
     return more;
@@ -262,6 +264,11 @@ const int64_t *weir_rollup_previous(const struct weir_rollup *r, uint32_t window
                                     uint32_t segment) {
     static const weir_cell none;
     return r->windows[window].before ? r->windows[window].before[segment] : none;
+}
+
+const int64_t *weir_rollup_dimension_cell(const struct weir_rollup *r, uint32_t window,
+                                          uint32_t dimension) {
+    return r->windows[window].dimensions[dimension];
 }
 
 const int64_t *weir_rollup_durations(const struct weir_rollup *r, uint32_t window) {

@@ -46,7 +46,14 @@ struct weir_rollup_window {
     weir_cell *now;    /* by segment */
     weir_cell *before; /* the same of the window before it; NULL: nobody compares with it */
     int64_t *bins;     /* WEIR_BINS, now */
+    weir_cell dimensions[WEIR_DIMENSIONS_MAX]; /* now: the sums of all values of each */
     uint8_t hll[WEIR_HLL_REGISTERS];
+    bool has_visitors; /* hll is united from the present sketches */
+};
+
+struct weir_rollup_addend {
+    size_t counter; /* over all segments */
+    int64_t value;
 };
 
 struct weir_rollup {
@@ -58,6 +65,8 @@ struct weir_rollup {
     struct weir_rollup_window windows[WEIR_WINDOWS_MAX];
     struct weir_rollup_sketch **sketches[WEIR_LEVELS]; /* ascending by index */
     uint32_t sketches_len[WEIR_LEVELS], sketches_cap[WEIR_LEVELS];
+    struct weir_rollup_addend *addends; /* of the bucket at hand */
+    uint32_t addends_cap;
     int64_t first_ms[WEIR_LEVELS]; /* start of the earliest bucket ever seen */
 };
 

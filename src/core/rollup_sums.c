@@ -3,12 +3,14 @@
 #include <string.h>
 
 #include "core/rollup_state.h"
+#include "weir/err.h"
 
 /* Sums that take the buckets of [from_ms, to_ms), or give them back. */
 struct span {
     int64_t from_ms, to_ms;
     weir_cell *cells;
-    int64_t *bins; /* NULL: without */
+    weir_cell *dimensions; /* these two NULL: without */
+    int64_t *bins;
     int64_t sign;
 };
 
@@ -17,10 +19,17 @@ struct spans {
     uint32_t len;
 };
 
-static void add_span(struct spans *spans, int64_t from_ms, int64_t to_ms, weir_cell *cells,
-                     int64_t *bins, int64_t sign) {
-    if (cells)
-        spans->items[spans->len++] = (struct span){from_ms, to_ms, cells, bins, sign};
+static void add_now(struct spans *spans, struct weir_rollup_window *window, int64_t from_ms,
+                    int64_t to_ms, int64_t sign) {
+    spans->items[spans->len++] =
+        (struct span){from_ms, to_ms, window->now, window->dimensions, window->bins, sign};
+}
+
+static void add_before(struct spans *spans, const struct weir_rollup_window *window,
+                       int64_t from_ms, int64_t to_ms, int64_t sign) {
+    if (window->before)
+        spans->items[spans->len++] =
+            (struct span){from_ms, to_ms, window->before, NULL, NULL, sign};
 }
 
 static bool lies_in(int64_t index, int64_t bucket_ms, int64_t from_ms, int64_t to_ms) {
@@ -33,23 +42,63 @@ static void add_to(int64_t *sum, int64_t sign, int64_t value) {
     *sum = (int64_t)((uint64_t)*sum + (uint64_t)sign * (uint64_t)value);
 }
 
-static void add_bucket(const struct weir_rollup_partition *partition,
-                       const struct weir_rollup_bucket *bucket, const struct spans *spans) {
+/* The place behind `len` addends, with room for a segment's. */
+static struct weir_rollup_addend *room_behind(struct weir_rollup *r, uint32_t len) {
+    if (len + WEIR_ENTRIES_MAX > r->addends_cap) {
+        r->addends_cap = 2 * (len + WEIR_ENTRIES_MAX);
+        r->addends = realloc(r->addends, r->addends_cap * sizeof *r->addends);
+        WEIR_ASSERT(r->addends != NULL);
+    }
+    return &r->addends[len];
+}
+
+static void add_bins(const struct spans *spans, const struct weir_entry *entry) {
+    for (uint32_t i = 0; i < spans->len; i++)
+        if (spans->items[i].bins)
+            add_to(&spans->items[i].bins[entry->id - WEIR_BIN_FIRST], spans->items[i].sign,
+                   entry->value);
+}
+
+/* A bucket's counters as addends, and summed by dimension; its bins at once. How many addends. */
+static uint32_t decode(struct weir_rollup *r, const struct weir_rollup_partition *partition,
+                       const struct weir_rollup_bucket *bucket, const struct spans *spans,
+                       weir_cell *sums) {
     struct weir_bucket_reader reader;
-    struct weir_entry entry;
-    uint32_t id;
+    struct weir_entry entries[WEIR_ENTRIES_MAX];
+    uint32_t id, len = 0;
     weir_bucket_read(&reader, bucket->bytes, bucket->len, NULL); /* checked when it came */
     while (weir_bucket_segment(&reader, &id) > 0) {
-        int64_t segment = weir_rollup_segment(partition, id);
-        while (weir_bucket_entry(&reader, &entry) > 0) {
-            for (uint32_t i = 0; i < spans->len; i++) {
-                const struct span *span = &spans->items[i];
-                if (entry.id < WEIR_COUNTERS)
-                    add_to(&span->cells[segment][entry.id], span->sign, entry.value);
-                else if (span->bins && segment == 0)
-                    add_to(&span->bins[entry.id - WEIR_BIN_FIRST], span->sign, entry.value);
+        size_t first = (size_t)weir_rollup_segment(partition, id) * WEIR_COUNTERS;
+        int count = weir_bucket_entries(&reader, entries);
+        struct weir_rollup_addend *addends = room_behind(r, len);
+        int64_t *sum = sums[id >> 24]; /* the total's own is of no use */
+        for (int i = 0; i < count; i++) {
+            if (entries[i].id >= WEIR_COUNTERS) {
+                add_bins(spans, &entries[i]);
+                continue;
             }
+            *addends++ = (struct weir_rollup_addend){first + entries[i].id, entries[i].value};
+            len++;
+            add_to(&sum[entries[i].id], 1, entries[i].value);
         }
+    }
+    return len;
+}
+
+/* Decoded first and then added, window by window: a window's counters are larger than the cache,
+ * and so the processor waits for many of them at once. */
+static void add_bucket(struct weir_rollup *r, const struct weir_rollup_partition *partition,
+                       const struct weir_rollup_bucket *bucket, const struct spans *spans) {
+    weir_cell sums[WEIR_DIMENSIONS_MAX + 1] = {0};
+    uint32_t len = decode(r, partition, bucket, spans, sums);
+    for (uint32_t i = 0; i < spans->len; i++) {
+        const struct span *span = &spans->items[i];
+        int64_t *counters = *span->cells;
+        for (uint32_t at = 0; at < len; at++)
+            add_to(&counters[r->addends[at].counter], span->sign, r->addends[at].value);
+        for (uint32_t d = 0; span->dimensions && d < r->plan->dimensions_len; d++)
+            for (int c = 0; c < WEIR_COUNTERS; c++)
+                add_to(&span->dimensions[d][c], span->sign, sums[d + 1][c]);
     }
 }
 
@@ -64,7 +113,7 @@ static struct spans spans_of(const struct spans *spans, int64_t index, int64_t b
 }
 
 /* Every partition's buckets to the spans of one level. */
-static void add_buckets(const struct weir_rollup *r, int l, const struct spans *spans) {
+static void add_buckets(struct weir_rollup *r, int l, const struct spans *spans) {
     int64_t first_ms = INT64_MAX;
     for (uint32_t i = 0; i < spans->len; i++)
         if (spans->items[i].from_ms < first_ms)
@@ -75,7 +124,7 @@ static void add_buckets(const struct weir_rollup *r, int l, const struct spans *
         for (; at < level->len; at++) {
             struct spans hit = spans_of(spans, level->buckets[at].index, weir_level_ms[l]);
             if (hit.len > 0)
-                add_bucket(&r->partitions[i], &level->buckets[at], &hit);
+                add_bucket(r, &r->partitions[i], &level->buckets[at], &hit);
         }
     }
 }
@@ -85,33 +134,38 @@ void weir_rollup_book(struct weir_rollup *r, const struct weir_rollup_partition 
     struct spans spans;
     spans.len = 0;
     for (uint32_t w = 0; w < r->plan->windows_len; w++) {
-        const struct weir_rollup_window *window = &r->windows[w];
+        struct weir_rollup_window *window = &r->windows[w];
         int64_t t = window->as_of_ms, width_ms = window->width_ms;
         if (window->level != level || t == INT64_MIN)
             continue;
-        add_span(&spans, t - width_ms, t, window->now, window->bins, sign);
-        add_span(&spans, t - 2 * width_ms, t - width_ms, window->before, NULL, sign);
+        if (lies_in(bucket->index, weir_level_ms[level], t - width_ms, t))
+            window->has_visitors = false;
+        add_now(&spans, window, t - width_ms, t, sign);
+        add_before(&spans, window, t - 2 * width_ms, t - width_ms, sign);
     }
     struct spans hit = spans_of(&spans, bucket->index, weir_level_ms[level]);
     if (hit.len > 0)
-        add_bucket(partition, bucket, &hit);
+        add_bucket(r, partition, bucket, &hit);
 }
 
 /* ---- time ---- */
 
-static void unite_visitors(struct weir_rollup *r, struct weir_rollup_window *window) {
-    int64_t bucket_ms = weir_level_ms[window->level];
+static void take_larger(uint8_t *restrict ranks, const uint8_t *restrict other) {
+    for (int i = 0; i < WEIR_HLL_REGISTERS; i++)
+        ranks[i] = other[i] > ranks[i] ? other[i] : ranks[i];
+}
+
+static void unite_visitors(const struct weir_rollup *r, struct weir_rollup_window *window) {
+    int64_t bucket_ms = weir_level_ms[window->level], t = window->as_of_ms;
     memset(window->hll, 0, sizeof window->hll);
     for (uint32_t i = r->sketches_len[window->level]; i-- > 0;) {
         const struct weir_rollup_sketch *sketch = r->sketches[window->level][i];
-        if (sketch->index * bucket_ms < window->as_of_ms - window->width_ms)
+        if (sketch->index * bucket_ms < t - window->width_ms)
             break;
-        if (!lies_in(sketch->index, bucket_ms, window->as_of_ms - window->width_ms,
-                     window->as_of_ms))
-            continue;
-        for (int j = 0; j < WEIR_HLL_REGISTERS; j++)
-            window->hll[j] = sketch->hll[j] > window->hll[j] ? sketch->hll[j] : window->hll[j];
+        if (lies_in(sketch->index, bucket_ms, t - window->width_ms, t))
+            take_larger(window->hll, sketch->hll);
     }
+    window->has_visitors = true;
 }
 
 /* What moves a window's sums to `t`. */
@@ -120,19 +174,21 @@ static void move(const struct weir_rollup *r, struct weir_rollup_window *window,
     int64_t old = window->as_of_ms, width_ms = window->width_ms;
     size_t bytes = r->segments.len * sizeof(weir_cell);
     window->as_of_ms = t;
+    window->has_visitors = false;
     if (old == INT64_MIN || t - old >= width_ms) { /* nothing of the old sums stays */
         memset(window->now, 0, bytes);
         memset(window->bins, 0, WEIR_BINS * sizeof *window->bins);
+        memset(window->dimensions, 0, sizeof window->dimensions);
         if (window->before)
             memset(window->before, 0, bytes);
-        add_span(spans, t - width_ms, t, window->now, window->bins, 1);
-        add_span(spans, t - 2 * width_ms, t - width_ms, window->before, NULL, 1);
+        add_now(spans, window, t - width_ms, t, 1);
+        add_before(spans, window, t - 2 * width_ms, t - width_ms, 1);
         return;
     }
-    add_span(spans, old, t, window->now, window->bins, 1);
-    add_span(spans, old - width_ms, t - width_ms, window->now, window->bins, -1);
-    add_span(spans, old - width_ms, t - width_ms, window->before, NULL, 1);
-    add_span(spans, old - 2 * width_ms, t - 2 * width_ms, window->before, NULL, -1);
+    add_now(spans, window, old, t, 1);
+    add_now(spans, window, old - width_ms, t - width_ms, -1);
+    add_before(spans, window, old - width_ms, t - width_ms, 1);
+    add_before(spans, window, old - 2 * width_ms, t - 2 * width_ms, -1);
 }
 
 void weir_rollup_compare(struct weir_rollup *r, uint32_t w, bool wanted) {
@@ -149,7 +205,7 @@ void weir_rollup_compare(struct weir_rollup *r, uint32_t w, bool wanted) {
     struct spans spans;
     spans.len = 0;
     if (t != INT64_MIN)
-        add_span(&spans, t - 2 * window->width_ms, t - window->width_ms, window->before, NULL, 1);
+        add_before(&spans, window, t - 2 * window->width_ms, t - window->width_ms, 1);
     add_buckets(r, window->level, &spans);
 }
 
@@ -195,6 +251,7 @@ void weir_rollup_advance(struct weir_rollup *r, int64_t watermark_ms) {
         add_buckets(r, l, &spans);
     }
     for (uint32_t w = 0; w < r->plan->windows_len; w++)
-        unite_visitors(r, &r->windows[w]);
+        if (!r->windows[w].has_visitors)
+            unite_visitors(r, &r->windows[w]);
     forget_old(r, watermark_ms);
 }

@@ -69,6 +69,10 @@ static void compare(struct weir_rollup *rollup, const struct weir_plan *plan, in
                   sum_of(plan, w, t - width_ms, t, 2 + VALUES, base_ms));
         int64_t before = sum_of(plan, w, t - 2 * width_ms, t - width_ms, 2 + VALUES, base_ms);
         CHECK_INT(weir_rollup_previous(rollup, w, 0)[WEIR_C_EVENTS], compared[w] ? before : 0);
+        int64_t values = 0;
+        for (uint32_t s = 1; s < weir_rollup_segments(rollup); s++)
+            values += weir_rollup_cell(rollup, w, s)[WEIR_C_EVENTS];
+        CHECK_INT(weir_rollup_dimension_cell(rollup, w, 0)[WEIR_C_EVENTS], values);
         for (uint32_t s = 1; s < weir_rollup_segments(rollup); s++)
             CHECK_INT(weir_rollup_cell(rollup, w, s)[WEIR_C_EVENTS],
                       sum_of(plan, w, t - width_ms, t, s - 1, base_ms));
