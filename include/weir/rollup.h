@@ -51,8 +51,8 @@ struct weir_str weir_rollup_value(const struct weir_rollup *rollup, uint32_t seg
 /* Whether the window before this one is added up too; not so at first. */
 void weir_rollup_compare(struct weir_rollup *rollup, uint32_t window, bool wanted);
 
-/* WEIR_COUNTERS counters of a segment in a window, or in the window before it: zeros where that is
- * not added up. */
+/* The plan's counters (WEIR_C_CUSTOM and the custom ones) of a segment in a window, or in the window
+ * before it: zeros where that is not added up. */
 const int64_t *weir_rollup_cell(const struct weir_rollup *rollup, uint32_t window,
                                 uint32_t segment);
 const int64_t *weir_rollup_previous(const struct weir_rollup *rollup, uint32_t window,

@@ -266,13 +266,14 @@ static void publish_dimension(struct weir_evaluator *e, struct place *place,
                               struct ranked *ranked) {
     static const struct weir_str other_name = {"_other", 6};
     int64_t other[WEIR_COUNTERS];
+    uint32_t counters = WEIR_C_CUSTOM + e->config->plan.custom_counters_len;
     uint32_t len = rank(e, place, ranked);
     memcpy(other,
            weir_rollup_dimension_cell(e->rollup, place->window, (uint32_t)place->dimension),
            sizeof other);
     for (uint32_t i = 0; i < len; i++) {
         const int64_t *cell = weir_rollup_cell(e->rollup, place->window, ranked[i].segment);
-        for (int c = 0; c < WEIR_COUNTERS; c++)
+        for (uint32_t c = 0; c < counters; c++)
             other[c] -= cell[c];
         put_segment(e, place, ranked[i].value, cell);
     }

@@ -6,35 +6,48 @@
 #include "core/rollup_state.h"
 #include "weir/err.h"
 
+#define LINE_BYTES 64 /* of the processor's cache */
+#define LINE_COUNTERS (LINE_BYTES / sizeof(int64_t))
+
 static void *resize(void *array, size_t bytes) {
     void *grown = realloc(array, bytes);
     WEIR_ASSERT(grown != NULL);
     return grown;
 }
 
-static weir_cell *grown(weir_cell *cells, uint32_t len, uint32_t cap) {
-    cells = resize(cells, cap * sizeof *cells);
-    memset(cells + len, 0, (cap - len) * sizeof *cells);
-    return cells;
+int64_t *weir_rollup_rows(const struct weir_rollup *r, uint32_t len) {
+    size_t bytes = (size_t)len * r->row * sizeof(int64_t);
+    int64_t *rows = aligned_alloc(LINE_BYTES, bytes);
+    WEIR_ASSERT(rows != NULL);
+    memset(rows, 0, bytes);
+    return rows;
+}
+
+static int64_t *grown(const struct weir_rollup *r, int64_t *rows, uint32_t cap) {
+    int64_t *larger = weir_rollup_rows(r, cap);
+    if (rows)
+        memcpy(larger, rows, (size_t)r->rows_cap * r->row * sizeof *rows);
+    free(rows);
+    return larger;
 }
 
 /* Room for the counters of every segment; new ones are zero. */
-static void grow_cells(struct weir_rollup *r) {
+static void grow_rows(struct weir_rollup *r) {
     uint32_t cap = r->segments.cap;
-    if (cap == r->cells_cap)
+    if (cap == r->rows_cap)
         return;
     for (uint32_t w = 0; w < r->plan->windows_len; w++) {
         struct weir_rollup_window *window = &r->windows[w];
-        window->now = grown(window->now, r->cells_cap, cap);
+        window->now = grown(r, window->now, cap);
         if (window->before)
-            window->before = grown(window->before, r->cells_cap, cap);
+            window->before = grown(r, window->before, cap);
     }
-    r->cells_cap = cap;
+    r->rows_cap = cap;
 }
 
 static uint32_t segment_of(struct weir_rollup *r, int dimension, struct weir_str text) {
     uint32_t number = weir_segments_number(&r->segments, dimension, text);
-    grow_cells(r);
+    grow_rows(r);
     return number;
 }
 
@@ -45,6 +58,8 @@ struct weir_rollup *weir_rollup_new(const struct weir_plan *plan) {
     if (!r)
         return NULL;
     r->plan = plan;
+    r->counters = WEIR_C_CUSTOM + plan->custom_counters_len;
+    r->row = (uint32_t)((r->counters + LINE_COUNTERS - 1) / LINE_COUNTERS * LINE_COUNTERS);
     for (int l = 0; l < WEIR_LEVELS; l++)
         r->first_ms[l] = INT64_MAX;
     for (uint32_t w = 0; w < plan->windows_len; w++) {
@@ -56,7 +71,7 @@ struct weir_rollup *weir_rollup_new(const struct weir_plan *plan) {
         WEIR_ASSERT(window->bins != NULL);
     }
     weir_segments_init(&r->segments);
-    grow_cells(r);
+    grow_rows(r);
     return r;
 }
 
@@ -184,7 +199,8 @@ static struct weir_rollup_sketch *sketch_of(struct weir_rollup *r, int level, in
     return sketch;
 }
 
-static int check(const struct weir_rollup_partition *partition, const void *bytes, size_t len) {
+static int check(const struct weir_rollup *r, const struct weir_rollup_partition *partition,
+                 const void *bytes, size_t len) {
     struct weir_bucket_reader reader;
     struct weir_entry entries[WEIR_ENTRIES_MAX];
     uint32_t id;
@@ -196,7 +212,7 @@ static int check(const struct weir_rollup_partition *partition, const void *byte
         if (count < 0 || weir_rollup_segment(partition, id) < 0)
             return -1;
         for (int i = 0; i < count; i++)
-            if (entries[i].id >= WEIR_COUNTERS && entries[i].id < WEIR_BIN_FIRST)
+            if (entries[i].id >= r->counters && entries[i].id < WEIR_BIN_FIRST)
                 return -1;
     }
     return more;
@@ -206,7 +222,7 @@ int weir_rollup_bucket(struct weir_rollup *r, uint32_t number, int l, int64_t in
                        const void *bytes, size_t len) {
     struct weir_rollup_partition *partition = &r->partitions[number];
     struct weir_rollup_level *level = &partition->levels[l];
-    if (len > 0 && check(partition, bytes, len) != 0)
+    if (len > 0 && check(r, partition, bytes, len) != 0)
         return -1;
     uint32_t at = weir_rollup_position(level, index);
     bool known = at < level->len && level->buckets[at].index == index;
@@ -257,13 +273,14 @@ struct weir_str weir_rollup_value(const struct weir_rollup *r, uint32_t segment)
 }
 
 const int64_t *weir_rollup_cell(const struct weir_rollup *r, uint32_t window, uint32_t segment) {
-    return r->windows[window].now[segment];
+    return r->windows[window].now + (size_t)segment * r->row;
 }
 
 const int64_t *weir_rollup_previous(const struct weir_rollup *r, uint32_t window,
                                     uint32_t segment) {
-    static const weir_cell none;
-    return r->windows[window].before ? r->windows[window].before[segment] : none;
+    static const int64_t none[WEIR_COUNTERS];
+    const int64_t *before = r->windows[window].before;
+    return before ? before + (size_t)segment * r->row : none;
 }
 
 const int64_t *weir_rollup_dimension_cell(const struct weir_rollup *r, uint32_t window,
@@ -293,9 +310,9 @@ int64_t weir_rollup_first_ms(const struct weir_rollup *r) {
 }
 
 size_t weir_rollup_memory(const struct weir_rollup *r) {
-    size_t bytes = 0;
+    size_t bytes = r->addends_cap * sizeof *r->addends;
     for (uint32_t w = 0; w < r->plan->windows_len; w++)
-        bytes += r->cells_cap * sizeof(weir_cell) * (r->windows[w].before ? 2 : 1);
+        bytes += (size_t)r->rows_cap * r->row * sizeof(int64_t) * (r->windows[w].before ? 2 : 1);
     for (uint32_t i = 0; i < r->partitions_len; i++)
         for (uint32_t d = 0; d < r->plan->dimensions_len; d++)
             bytes += r->partitions[i].values[d].bytes_len +

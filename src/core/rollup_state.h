@@ -38,21 +38,19 @@ struct weir_rollup_sketch { /* a bucket's visitors over all partitions */
     uint8_t hll[WEIR_HLL_REGISTERS];
 };
 
-typedef int64_t weir_cell[WEIR_COUNTERS];
-
 struct weir_rollup_window {
     int64_t width_ms, as_of_ms;
     int level;
-    weir_cell *now;    /* by segment */
-    weir_cell *before; /* the same of the window before it; NULL: nobody compares with it */
-    int64_t *bins;     /* WEIR_BINS, now */
-    weir_cell dimensions[WEIR_DIMENSIONS_MAX]; /* now: the sums of all values of each */
+    int64_t *now;    /* a row of counters for each segment */
+    int64_t *before; /* the same of the window before it; NULL: nobody compares with it */
+    int64_t *bins;   /* WEIR_BINS, now */
+    int64_t dimensions[WEIR_DIMENSIONS_MAX][WEIR_COUNTERS]; /* now: of all values of each */
     uint8_t hll[WEIR_HLL_REGISTERS];
     bool has_visitors; /* hll is united from the present sketches */
 };
 
 struct weir_rollup_addend {
-    size_t counter; /* over all segments */
+    size_t counter; /* over all rows */
     int64_t value;
 };
 
@@ -61,15 +59,19 @@ struct weir_rollup {
     struct weir_rollup_partition *partitions;
     uint32_t partitions_len;
     struct weir_segments segments;
-    uint32_t cells_cap; /* segments that the windows' cells have room for */
+    uint32_t counters;  /* that the plan has */
+    uint32_t row;       /* room for them in whole cache lines */
+    uint32_t rows_cap;  /* segments that the windows have room for */
     struct weir_rollup_window windows[WEIR_WINDOWS_MAX];
     struct weir_rollup_sketch **sketches[WEIR_LEVELS]; /* ascending by index */
     uint32_t sketches_len[WEIR_LEVELS], sketches_cap[WEIR_LEVELS];
-    struct weir_rollup_addend *addends; /* of the bucket at hand */
-    uint32_t addends_cap;
+    struct weir_rollup_addend *addends; /* of the buckets at hand */
+    uint32_t addends_len, addends_cap;
     int64_t first_ms[WEIR_LEVELS]; /* start of the earliest bucket ever seen */
 };
 
+/* Rows of zeros for `len` segments; freed by free. */
+int64_t *weir_rollup_rows(const struct weir_rollup *rollup, uint32_t len);
 /* The place of the first bucket at or after `index`. */
 uint32_t weir_rollup_position(const struct weir_rollup_level *level, int64_t index);
 /* Our number for a stored segment id, or -1. */

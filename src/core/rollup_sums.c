@@ -5,11 +5,13 @@
 #include "core/rollup_state.h"
 #include "weir/err.h"
 
+#define ADDENDS_MAX (1U << 17) /* two megabytes of them, then they are added */
+
 /* Sums that take the buckets of [from_ms, to_ms), or give them back. */
 struct span {
     int64_t from_ms, to_ms;
-    weir_cell *cells;
-    weir_cell *dimensions; /* these two NULL: without */
+    int64_t *rows;
+    int64_t (*dimensions)[WEIR_COUNTERS]; /* these two NULL: without */
     int64_t *bins;
     int64_t sign;
 };
@@ -42,14 +44,14 @@ static void add_to(int64_t *sum, int64_t sign, int64_t value) {
     *sum = (int64_t)((uint64_t)*sum + (uint64_t)sign * (uint64_t)value);
 }
 
-/* The place behind `len` addends, with room for a segment's. */
-static struct weir_rollup_addend *room_behind(struct weir_rollup *r, uint32_t len) {
-    if (len + WEIR_ENTRIES_MAX > r->addends_cap) {
-        r->addends_cap = 2 * (len + WEIR_ENTRIES_MAX);
+/* The place behind the addends, with room for a segment's. */
+static struct weir_rollup_addend *room(struct weir_rollup *r) {
+    if (r->addends_len + WEIR_ENTRIES_MAX > r->addends_cap) {
+        r->addends_cap = 2 * (r->addends_len + WEIR_ENTRIES_MAX);
         r->addends = realloc(r->addends, r->addends_cap * sizeof *r->addends);
         WEIR_ASSERT(r->addends != NULL);
     }
-    return &r->addends[len];
+    return &r->addends[r->addends_len];
 }
 
 static void add_bins(const struct spans *spans, const struct weir_entry *entry) {
@@ -59,50 +61,47 @@ static void add_bins(const struct spans *spans, const struct weir_entry *entry) 
                    entry->value);
 }
 
-/* A bucket's counters as addends, and summed by dimension; its bins at once. How many addends. */
-static uint32_t decode(struct weir_rollup *r, const struct weir_rollup_partition *partition,
-                       const struct weir_rollup_bucket *bucket, const struct spans *spans,
-                       weir_cell *sums) {
+/* A bucket's counters as addends; its bins, and the sums of each dimension, to the spans at once. */
+static void decode(struct weir_rollup *r, const struct weir_rollup_partition *partition,
+                   const struct weir_rollup_bucket *bucket, const struct spans *spans) {
+    int64_t sums[WEIR_DIMENSIONS_MAX + 1][WEIR_COUNTERS] = {0};
     struct weir_bucket_reader reader;
     struct weir_entry entries[WEIR_ENTRIES_MAX];
-    uint32_t id, len = 0;
+    uint32_t id;
     weir_bucket_read(&reader, bucket->bytes, bucket->len, NULL); /* checked when it came */
     while (weir_bucket_segment(&reader, &id) > 0) {
-        size_t first = (size_t)weir_rollup_segment(partition, id) * WEIR_COUNTERS;
-        int count = weir_bucket_entries(&reader, entries);
-        struct weir_rollup_addend *addends = room_behind(r, len);
+        size_t first = (size_t)weir_rollup_segment(partition, id) * r->row;
         int64_t *sum = sums[id >> 24]; /* the total's own is of no use */
+        struct weir_rollup_addend *addends = room(r);
+        int count = weir_bucket_entries(&reader, entries);
         for (int i = 0; i < count; i++) {
-            if (entries[i].id >= WEIR_COUNTERS) {
+            if (entries[i].id >= WEIR_BIN_FIRST) {
                 add_bins(spans, &entries[i]);
                 continue;
             }
             *addends++ = (struct weir_rollup_addend){first + entries[i].id, entries[i].value};
-            len++;
             add_to(&sum[entries[i].id], 1, entries[i].value);
         }
+        r->addends_len = (uint32_t)(addends - r->addends);
     }
-    return len;
-}
-
-/* Decoded first and then added, window by window: a window's counters are larger than the cache,
- * and so the processor waits for many of them at once. */
-static void add_bucket(struct weir_rollup *r, const struct weir_rollup_partition *partition,
-                       const struct weir_rollup_bucket *bucket, const struct spans *spans) {
-    weir_cell sums[WEIR_DIMENSIONS_MAX + 1] = {0};
-    uint32_t len = decode(r, partition, bucket, spans, sums);
-    for (uint32_t i = 0; i < spans->len; i++) {
-        const struct span *span = &spans->items[i];
-        int64_t *counters = *span->cells;
-        for (uint32_t at = 0; at < len; at++)
-            add_to(&counters[r->addends[at].counter], span->sign, r->addends[at].value);
-        for (uint32_t d = 0; span->dimensions && d < r->plan->dimensions_len; d++)
+    for (uint32_t i = 0; i < spans->len; i++)
+        for (uint32_t d = 0; spans->items[i].dimensions && d < r->plan->dimensions_len; d++)
             for (int c = 0; c < WEIR_COUNTERS; c++)
-                add_to(&span->dimensions[d][c], span->sign, sums[d + 1][c]);
-    }
+                add_to(&spans->items[i].dimensions[d][c], spans->items[i].sign, sums[d + 1][c]);
 }
 
-/* Those that the bucket lies in. */
+/* Window by window: the counters of one just fit into the processor's cache, and it waits for many
+ * of them at once. */
+static void add_decoded(struct weir_rollup *r, const struct spans *spans) {
+    for (uint32_t i = 0; i < spans->len; i++) {
+        int64_t *counters = spans->items[i].rows, sign = spans->items[i].sign;
+        for (uint32_t at = 0; at < r->addends_len; at++)
+            add_to(&counters[r->addends[at].counter], sign, r->addends[at].value);
+    }
+    r->addends_len = 0;
+}
+
+/* Those that a bucket lies in. */
 static struct spans spans_of(const struct spans *spans, int64_t index, int64_t bucket_ms) {
     struct spans hit;
     hit.len = 0;
@@ -112,20 +111,30 @@ static struct spans spans_of(const struct spans *spans, int64_t index, int64_t b
     return hit;
 }
 
+/* The buckets of one time of all partitions. */
+static void add_buckets_at(struct weir_rollup *r, int l, int64_t index, const struct spans *spans) {
+    for (uint32_t i = 0; i < r->partitions_len; i++) {
+        const struct weir_rollup_level *level = &r->partitions[i].levels[l];
+        uint32_t at = weir_rollup_position(level, index);
+        if (at < level->len && level->buckets[at].index == index)
+            decode(r, &r->partitions[i], &level->buckets[at], spans);
+        if (r->addends_len >= ADDENDS_MAX)
+            add_decoded(r, spans);
+    }
+    add_decoded(r, spans);
+}
+
 /* Every partition's buckets to the spans of one level. */
 static void add_buckets(struct weir_rollup *r, int l, const struct spans *spans) {
-    int64_t first_ms = INT64_MAX;
-    for (uint32_t i = 0; i < spans->len; i++)
-        if (spans->items[i].from_ms < first_ms)
-            first_ms = spans->items[i].from_ms;
-    for (uint32_t i = 0; i < r->partitions_len && spans->len > 0; i++) {
-        const struct weir_rollup_level *level = &r->partitions[i].levels[l];
-        uint32_t at = weir_rollup_position(level, first_ms / weir_level_ms[l]);
-        for (; at < level->len; at++) {
-            struct spans hit = spans_of(spans, level->buckets[at].index, weir_level_ms[l]);
-            if (hit.len > 0)
-                add_bucket(r, &r->partitions[i], &level->buckets[at], &hit);
-        }
+    int64_t from_ms = INT64_MAX, to_ms = INT64_MIN;
+    for (uint32_t i = 0; i < spans->len; i++) {
+        from_ms = spans->items[i].from_ms < from_ms ? spans->items[i].from_ms : from_ms;
+        to_ms = spans->items[i].to_ms > to_ms ? spans->items[i].to_ms : to_ms;
+    }
+    for (int64_t t = from_ms; t < to_ms; t += weir_level_ms[l]) {
+        struct spans hit = spans_of(spans, t / weir_level_ms[l], weir_level_ms[l]);
+        if (hit.len > 0)
+            add_buckets_at(r, l, t / weir_level_ms[l], &hit);
     }
 }
 
@@ -144,8 +153,10 @@ void weir_rollup_book(struct weir_rollup *r, const struct weir_rollup_partition 
         add_before(&spans, window, t - 2 * width_ms, t - width_ms, sign);
     }
     struct spans hit = spans_of(&spans, bucket->index, weir_level_ms[level]);
-    if (hit.len > 0)
-        add_bucket(r, partition, bucket, &hit);
+    if (hit.len == 0)
+        return;
+    decode(r, partition, bucket, &hit);
+    add_decoded(r, &hit);
 }
 
 /* ---- time ---- */
@@ -172,7 +183,7 @@ static void unite_visitors(const struct weir_rollup *r, struct weir_rollup_windo
 static void move(const struct weir_rollup *r, struct weir_rollup_window *window, int64_t t,
                  struct spans *spans) {
     int64_t old = window->as_of_ms, width_ms = window->width_ms;
-    size_t bytes = r->segments.len * sizeof(weir_cell);
+    size_t bytes = (size_t)r->segments.len * r->row * sizeof(int64_t);
     window->as_of_ms = t;
     window->has_visitors = false;
     if (old == INT64_MIN || t - old >= width_ms) { /* nothing of the old sums stays */
@@ -199,8 +210,7 @@ void weir_rollup_compare(struct weir_rollup *r, uint32_t w, bool wanted) {
     window->before = NULL;
     if (!wanted)
         return;
-    window->before = calloc(r->cells_cap, sizeof *window->before);
-    WEIR_ASSERT(window->before != NULL);
+    window->before = weir_rollup_rows(r, r->rows_cap);
     int64_t t = window->as_of_ms;
     struct spans spans;
     spans.len = 0;

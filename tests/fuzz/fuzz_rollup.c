@@ -50,7 +50,7 @@ static void step(struct weir_rollup *r, struct fuzz *in) {
 static void expect_nothing(const struct weir_rollup *r) {
     for (uint32_t w = 0; w < plan()->windows_len; w++)
         for (uint32_t s = 0; s < weir_rollup_segments(r); s++)
-            for (int c = 0; c < WEIR_COUNTERS; c++)
+            for (uint32_t c = 0; c < WEIR_C_CUSTOM + plan()->custom_counters_len; c++)
                 WEIR_ASSERT(weir_rollup_cell(r, w, s)[c] == 0 &&
                             weir_rollup_previous(r, w, s)[c] == 0);
 }
