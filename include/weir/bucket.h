@@ -50,8 +50,8 @@ int weir_bucket_segment(struct weir_bucket_reader *reader, uint32_t *segment);
 /* 1 and the next entry of the segment, 0 at its end, -1 when damaged. */
 int weir_bucket_entry(struct weir_bucket_reader *reader, struct weir_entry *entry);
 
-/* All entries of a segment whose first was not read yet: how many, or -1 when damaged. `entries` has
- * room for WEIR_ENTRIES_MAX. */
+/* All entries of a segment whose first was not read yet: how many, or -1 when damaged. `entries`
+ * has room for WEIR_ENTRIES_MAX. */
 int weir_bucket_entries(struct weir_bucket_reader *reader, struct weir_entry *entries);
 
 /* Reads all of it: 0, or -1 when the bytes are damaged. */

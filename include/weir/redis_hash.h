@@ -1,10 +1,10 @@
 /*
  * redis_hash: a hash in the bytes that Redis's DUMP gives and its RESTORE takes.
  *
- * HSET looks for each of its fields among all that are there, which for a hash of eighty costs Redis
- * several times what it costs to take the whole hash as it keeps it: as a listpack, RDB type 16 of
- * version 10, which Redis 7.0 and everything after it reads. What is written here is byte for byte
- * what DUMP gives without compression.
+ * HSET looks for each of its fields among all that are there, which for a hash of eighty costs
+ * Redis several times what it costs to take the whole hash as it keeps it: as a listpack, RDB type
+ * 16 of version 10, which Redis 7.0 and everything after it reads. What is written here is byte for
+ * byte what DUMP gives without compression.
  *
  * Pure, but for tables made once; one thread a hash. The bytes belong to the hash until the next
  * weir_redis_hash_begin. A reader borrows them; damaged bytes are -1, never read past.

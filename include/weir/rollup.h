@@ -3,9 +3,9 @@
  *
  * Keeps every partition's packed buckets (twice the longest window of a level back), and per
  * window the running sums of (t - W, t] and, where somebody compares with it, of the window before
- * it, (t - 2W, t - W]. A bucket that changes is subtracted as it was and added as it is, so a step costs what changed and what enters
- * and leaves, not the window's length. Sums are integers: exact however often that is done.
- * Core: pure, one thread. All memory is owned by the rollup.
+ * it, (t - 2W, t - W]. A bucket that changes is subtracted as it was and added as it is, so a step
+ * costs what changed and what enters and leaves, not the window's length. Sums are integers: exact
+ * however often that is done. Core: pure, one thread. All memory is owned by the rollup.
  *
  * Segments are numbered here over all partitions: 0 is the total, then values of dimensions in the
  * order of their appearance.
@@ -51,8 +51,8 @@ struct weir_str weir_rollup_value(const struct weir_rollup *rollup, uint32_t seg
 /* Whether the window before this one is added up too; not so at first. */
 void weir_rollup_compare(struct weir_rollup *rollup, uint32_t window, bool wanted);
 
-/* The plan's counters (WEIR_C_CUSTOM and the custom ones) of a segment in a window, or in the window
- * before it: zeros where that is not added up. */
+/* The plan's counters (WEIR_C_CUSTOM and the custom ones) of a segment in a window, or in the
+ * window before it: zeros where that is not added up. */
 const int64_t *weir_rollup_cell(const struct weir_rollup *rollup, uint32_t window,
                                 uint32_t segment);
 const int64_t *weir_rollup_previous(const struct weir_rollup *rollup, uint32_t window,

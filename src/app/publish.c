@@ -268,8 +268,7 @@ static void publish_dimension(struct weir_evaluator *e, struct place *place,
     int64_t other[WEIR_COUNTERS];
     uint32_t counters = WEIR_C_CUSTOM + e->config->plan.custom_counters_len;
     uint32_t len = rank(e, place, ranked);
-    memcpy(other,
-           weir_rollup_dimension_cell(e->rollup, place->window, (uint32_t)place->dimension),
+    memcpy(other, weir_rollup_dimension_cell(e->rollup, place->window, (uint32_t)place->dimension),
            sizeof other);
     for (uint32_t i = 0; i < len; i++) {
         const int64_t *cell = weir_rollup_cell(e->rollup, place->window, ranked[i].segment);
@@ -419,8 +418,8 @@ static int try_restore(struct weir_evaluator *e, struct weir_err *err) {
     if (status != 0)
         return status;
     e->restores = reply->type != WEIR_REPLY_ERROR;
-    bool refused = !e->restores && (strncmp(reply->text, "NOPERM", 6) == 0 ||
-                                    strncmp(reply->text, "ERR ", 4) == 0);
+    bool refused = !e->restores &&
+                   (strncmp(reply->text, "NOPERM", 6) == 0 || strncmp(reply->text, "ERR ", 4) == 0);
     if (refused)
         weir_log(WEIR_LOG_WARN, "evaluator",
                  "Redis does not take RESTORE: windows are published field by field, which costs "

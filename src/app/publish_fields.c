@@ -61,8 +61,7 @@ static void put_cell(struct weir_evaluator *e, const int64_t *cell) {
             char number[64];
             put_name(hash, &names->value);
             weir_redis_hash_text(
-                hash, number,
-                (size_t)weir_number_put_fraction(number, sizeof number, ratio.value));
+                hash, number, (size_t)weir_number_put_fraction(number, sizeof number, ratio.value));
         }
         put_side(hash, &names->num, metric->num_unit, ratio.num);
         put_side(hash, &names->den, metric->den_unit, ratio.den);

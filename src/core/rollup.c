@@ -222,8 +222,13 @@ int weir_rollup_bucket(struct weir_rollup *r, uint32_t number, int l, int64_t in
                        const void *bytes, size_t len) {
     struct weir_rollup_partition *partition = &r->partitions[number];
     struct weir_rollup_level *level = &partition->levels[l];
-    if (len > 0 && check(r, partition, bytes, len) != 0)
-        return -1;
+    char *copy = NULL;
+    if (len > 0) {
+        if (check(r, partition, bytes, len) != 0)
+            return -1;
+        copy = resize(NULL, len);
+        memcpy(copy, bytes, len);
+    }
     uint32_t at = weir_rollup_position(level, index);
     bool known = at < level->len && level->buckets[at].index == index;
     if (known) {
@@ -244,8 +249,7 @@ int weir_rollup_bucket(struct weir_rollup *r, uint32_t number, int l, int64_t in
         memmove(&level->buckets[at + 1], &level->buckets[at],
                 (level->len++ - at) * sizeof *level->buckets);
     }
-    level->buckets[at] = (struct weir_rollup_bucket){index, resize(NULL, len), len};
-    memcpy(level->buckets[at].bytes, bytes, len);
+    level->buckets[at] = (struct weir_rollup_bucket){index, copy, len};
     weir_rollup_book(r, partition, l, &level->buckets[at], 1);
     struct weir_bucket_reader reader;
     weir_bucket_read(&reader, bytes, len, sketch_of(r, l, index)->hll);
@@ -320,7 +324,8 @@ size_t weir_rollup_memory(const struct weir_rollup *r) {
     for (uint32_t i = 0; i < r->partitions_len; i++)
         for (int l = 0; l < WEIR_LEVELS; l++)
             for (uint32_t at = 0; at < r->partitions[i].levels[l].len; at++)
-                bytes += sizeof(struct weir_rollup_bucket) + r->partitions[i].levels[l].buckets[at].len;
+                bytes +=
+                    sizeof(struct weir_rollup_bucket) + r->partitions[i].levels[l].buckets[at].len;
     for (int l = 0; l < WEIR_LEVELS; l++)
         bytes += r->sketches_len[l] * sizeof(struct weir_rollup_sketch);
     return bytes;

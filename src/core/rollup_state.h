@@ -1,6 +1,7 @@
 /*
- * rollup_state: the inside of a rollup, shared by rollup.c (what is kept) and rollup_sums.c (what is
- * added up). Private to core; as weir/rollup.h says: pure, one thread, all memory is the rollup's.
+ * rollup_state: the inside of a rollup, shared by rollup.c (what is kept) and rollup_sums.c (what
+ * is added up). Private to core; as weir/rollup.h says: pure, one thread, all memory is the
+ * rollup's.
  */
 #ifndef WEIR_CORE_ROLLUP_STATE_H
 #define WEIR_CORE_ROLLUP_STATE_H
@@ -59,9 +60,9 @@ struct weir_rollup {
     struct weir_rollup_partition *partitions;
     uint32_t partitions_len;
     struct weir_segments segments;
-    uint32_t counters;  /* that the plan has */
-    uint32_t row;       /* room for them in whole cache lines */
-    uint32_t rows_cap;  /* segments that the windows have room for */
+    uint32_t counters; /* that the plan has */
+    uint32_t row;      /* room for them in whole cache lines */
+    uint32_t rows_cap; /* segments that the windows have room for */
     struct weir_rollup_window windows[WEIR_WINDOWS_MAX];
     struct weir_rollup_sketch **sketches[WEIR_LEVELS]; /* ascending by index */
     uint32_t sketches_len[WEIR_LEVELS], sketches_cap[WEIR_LEVELS];

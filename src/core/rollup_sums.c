@@ -61,7 +61,8 @@ static void add_bins(const struct spans *spans, const struct weir_entry *entry) 
                    entry->value);
 }
 
-/* A bucket's counters as addends; its bins, and the sums of each dimension, to the spans at once. */
+/* A bucket's counters as addends; its bins, and the sums of each dimension, to the spans at once.
+ */
 static void decode(struct weir_rollup *r, const struct weir_rollup_partition *partition,
                    const struct weir_rollup_bucket *bucket, const struct spans *spans) {
     int64_t sums[WEIR_DIMENSIONS_MAX + 1][WEIR_COUNTERS] = {0};
@@ -226,7 +227,8 @@ static void forget_sketches(struct weir_rollup *r, int l, int64_t oldest) {
     if (gone == 0)
         return;
     r->sketches_len[l] -= gone;
-    memmove(r->sketches[l], r->sketches[l] + gone, r->sketches_len[l] * sizeof(struct weir_rollup_sketch *));
+    memmove(r->sketches[l], r->sketches[l] + gone,
+            r->sketches_len[l] * sizeof(struct weir_rollup_sketch *));
 }
 
 static void forget_buckets(struct weir_rollup_level *level, int64_t oldest) {

@@ -107,13 +107,13 @@ void weir_redis_hash_whole(struct weir_redis_hash *hash, int64_t number) {
         head[0] = (uint8_t)number;
         len = 1;
     } else if (number >= -4096 && number <= 4095) {
-        head[0] = (uint8_t)(0xc0 | (number >> 8 & 0x1f));
+        head[0] = (uint8_t)(0xc0 | ((uint64_t)number >> 8 & 0x1f));
         head[1] = (uint8_t)number;
     } else {
-        int bytes = number == (int16_t)number                           ? 2
+        int bytes = number == (int16_t)number                         ? 2
                     : number >= -(1 << 23) && number <= (1 << 23) - 1 ? 3
-                    : number == (int32_t)number                         ? 4
-                                                                        : 8;
+                    : number == (int32_t)number                       ? 4
+                                                                      : 8;
         head[0] = (uint8_t)(bytes == 8 ? 0xf4 : 0xf1 + bytes - 2);
         put_little(head + 1, (uint64_t)number, bytes);
         len = 1 + bytes;

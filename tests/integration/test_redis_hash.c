@@ -1,5 +1,5 @@
-/* Hashes as the real Redis keeps them: the bytes are those of DUMP, RESTORE takes them, and they are
- * read again. REDIS_URL says where it is. */
+/* Hashes as the real Redis keeps them: the bytes are those of DUMP, RESTORE takes them, and they
+ * are read again. REDIS_URL says where it is. */
 #include <inttypes.h>
 #include <stdlib.h>
 
@@ -37,13 +37,37 @@ static void put(struct words *words, const char *text) {
 
 /* Whole numbers of every width, and what only looks like one. */
 static void put_value(struct words *words) {
-    static const char *const odd[] = {"",    "0",   "-0",  "00",  "01",  "-1",   "-01", "+1",
-                                      "1.0", " 1",  "1 ",  "-",   "127", "128",  "-4096",
-                                      "-4097", "4095", "4096", "32767", "32768", "-32769",
-                                      "8388607", "8388608", "-8388609", "2147483648",
-                                      "9223372036854775807", "9223372036854775808",
-                                      "-9223372036854775808", "-9223372036854775809",
-                                      "12345678901234567890", "123456789012345678901"};
+    static const char *const odd[] = {"",
+                                      "0",
+                                      "-0",
+                                      "00",
+                                      "01",
+                                      "-1",
+                                      "-01",
+                                      "+1",
+                                      "1.0",
+                                      " 1",
+                                      "1 ",
+                                      "-",
+                                      "127",
+                                      "128",
+                                      "-4096",
+                                      "-4097",
+                                      "4095",
+                                      "4096",
+                                      "32767",
+                                      "32768",
+                                      "-32769",
+                                      "8388607",
+                                      "8388608",
+                                      "-8388609",
+                                      "2147483648",
+                                      "9223372036854775807",
+                                      "9223372036854775808",
+                                      "-9223372036854775808",
+                                      "-9223372036854775809",
+                                      "12345678901234567890",
+                                      "123456789012345678901"};
     char text[5000];
     uint64_t number = ((uint64_t)below(UINT32_MAX) << 32 | below(UINT32_MAX)) >> below(64);
     switch (below(5)) {

@@ -142,8 +142,8 @@ static void make_lease(struct call *call) {
 
 /* A command of a publication: its number of words, then the words. */
 static void publish_one(struct call *call) {
-    static const char *const verbs[] = {"SET", "DEL", "HSET", "HDEL", "ZADD",
-                                        "XADD", "PUBLISH", "RESTORE"};
+    static const char *const verbs[] = {"SET",  "DEL",  "HSET",    "HDEL",
+                                        "ZADD", "XADD", "PUBLISH", "RESTORE"};
     const char *verb = verbs[below(sizeof verbs / sizeof verbs[0])];
     int count_at = call->len;
     number(call, 0);

@@ -37,10 +37,10 @@ static void check_fraction(double number) {
 
 int main(void) {
     static const int64_t edges[] = {0, 1, 9, 10, 99, 100, INT64_MAX, INT64_MIN, INT64_MIN + 1};
-    static const double odd[] = {0.0,       -0.0,     1e-7,      5e-7,      15e-7,    0.5,
-                                 0.0000005, 1.5e-6,   2.5e-6,    999999.5,  1e6,      999999.9999995,
-                                 1e12,      1e300,    -1e-9,     -0.25,     1.0 / 3,  -2.0 / 3,
-                                 0.1,       0.000125, 1e18,      (double)NAN, (double)INFINITY};
+    static const double odd[] = {
+        0.0,     -0.0,     1e-7, 5e-7,           15e-7, 0.5,         0.0000005,       1.5e-6,
+        2.5e-6,  999999.5, 1e6,  999999.9999995, 1e12,  1e300,       -1e-9,           -0.25,
+        1.0 / 3, -2.0 / 3, 0.1,  0.000125,       1e18,  (double)NAN, (double)INFINITY};
     for (size_t i = 0; i < sizeof edges / sizeof edges[0]; i++) {
         check_whole(edges[i]);
         check_whole(-(edges[i] / 3));
