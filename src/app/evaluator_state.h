@@ -1,8 +1,8 @@
 /*
  * evaluator_state: the inside of the evaluator, shared by its parts: evaluator.c (the steps),
  * gather.c (from Redis), quality.c (can the data be trusted), splits.c (sessions in two
- * partitions), alerting.c (rules) and publish.c (to Redis). Private to app; all of it belongs to
- * the evaluator's thread but what `lock` guards.
+ * partitions), alerting.c (rules), publish.c (to Redis) and publish_fields.c (what is said of a
+ * window). Private to app; all of it belongs to the evaluator's thread but what `lock` guards.
  */
 #ifndef WEIR_APP_EVALUATOR_STATE_H
 #define WEIR_APP_EVALUATOR_STATE_H
