@@ -34,7 +34,7 @@ static void feed(struct part *part, long events) {
 }
 
 static double commit(struct weir_store *store, struct part *parts) {
-    const struct weir_liveness live = {false, 0, weir_clock_wall_ms()};
+    const struct weir_liveness live = {.wall_ms = weir_clock_wall_ms()};
     struct weir_err err = {0};
     int64_t start_us = weir_clock_monotonic_us();
     for (int p = 0; p < PARTITIONS; p++)

@@ -47,7 +47,7 @@ static void feed(struct bench *bench, int p, int64_t until_ms) {
 }
 
 static void commit(struct bench *bench, int64_t until_ms) {
-    const struct weir_liveness live = {false, 0, weir_clock_wall_ms()};
+    const struct weir_liveness live = {.wall_ms = weir_clock_wall_ms()};
     struct weir_err err = {0};
     for (int p = 0; p < PARTITIONS; p++) {
         enum weir_commit_result result = WEIR_COMMITTED;

@@ -47,6 +47,13 @@ struct weir_topic_partition {
     int64_t offset;
 };
 
+/* Tells a record from any other at its offset. */
+struct weir_mark {
+    bool known;
+    int64_t offset, timestamp_ms;
+    uint64_t hash; /* of key and value */
+};
+
 /* Called from weir_consumer_poll in the caller's thread. In `assigned` the caller claims its state
  * and sets every offset (or drops entries by setting offset to -1: those are not consumed). */
 struct weir_rebalance {
@@ -87,6 +94,15 @@ int weir_consumer_pause(struct weir_consumer *consumer, struct weir_err *err);
 int weir_consumer_resume(struct weir_consumer *consumer,
                          const struct weir_topic_partition *partitions, size_t len,
                          struct weir_err *err);
+
+/* The last record that was handed out, or what was said to be it. Whenever reading begins anew,
+ * that record is read first, and not handed out: where Kafka holds another one at its offset the
+ * topic is not the same any more, and the poll refuses. One that is not there proves nothing. */
+struct weir_mark weir_consumer_mark(struct weir_consumer *consumer, int32_t topic,
+                                    int32_t partition);
+/* Says it of a partition that is assigned and not read yet. */
+void weir_consumer_expect(struct weir_consumer *consumer, int32_t topic, int32_t partition,
+                          const struct weir_mark *mark);
 
 /* Offsets for lag displays only; asynchronous, failures are counted. */
 void weir_consumer_commit_for_display(struct weir_consumer *consumer,

@@ -18,7 +18,8 @@ static int send_all(struct weir_worker *w) {
         struct weir_owned *owned = w->owned[i];
         if (!owned->state)
             continue;
-        struct weir_liveness live = {owned->idle, weir_own_lag(w, owned), weir_clock_wall_ms()};
+        struct weir_liveness live = {owned->idle, weir_own_lag(w, owned), weir_clock_wall_ms(),
+                                     weir_consumer_mark(w->consumer, owned->topic, owned->number)};
         int status =
             weir_store_commit(w->store, &owned->claim, owned->state, &live, &owned->sent, &w->err);
         if (status != 0)

@@ -193,6 +193,7 @@ static int claim(struct weir_worker *w, struct weir_owned *owned) {
         weir_partition_start_at(state, found.offset);
     owned->state = state;
     owned->next = found.offset;
+    weir_consumer_expect(w->consumer, owned->topic, owned->number, &owned->claim.mark);
     start_clock(w, owned, found.watermark_ms);
     w->reassign = w->fresh = true;
     weir_log(WEIR_LOG_INFO, "worker", "partition claimed", WEIR_STR("topic", topic_of(w, owned)),

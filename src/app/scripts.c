@@ -11,20 +11,22 @@ const char weir_script_claim[] =
     "local epoch = redis.call('HINCRBY', KEYS[1], 'epoch', 1)\n"
     "redis.call('HSET', KEYS[1], 'owner', ARGV[1], 'fingerprint', ARGV[2], 'idle', '0')\n"
     "redis.call('HSETNX', KEYS[1], 'seq', '0')\n"
-    "return {'OK', epoch, redis.call('HGET', KEYS[1], 'state') or false}\n";
+    "return {'OK', epoch, redis.call('HGET', KEYS[1], 'state') or false,\n"
+    "        redis.call('HGET', KEYS[1], 'mark') or false}\n";
 
 const char weir_script_commit[] =
     "#!lua\n"
     "-- KEYS: meta, touched, ticks, keys to set, keys to remove.\n"
     "-- ARGV: token, previous seq, seq, offset, watermark, state, ticks, idle, lag, wall clock,\n"
-    "--       number of keys to set, of touched buckets, of removed ones, their names, values.\n"
+    "--       number of keys to set, of touched buckets, of removed ones, the last record's mark,\n"
+    "--       their names, values.\n"
     "local now = redis.call('HMGET', KEYS[1], 'owner', 'seq', 'offset')\n"
     "if not now[1] then return 'GONE' end\n"
     "if now[1] ~= ARGV[1] then return 'FENCED' end\n"
     "if now[2] == ARGV[3] and now[3] == ARGV[4] then return 'DUP' end\n"
     "if now[2] ~= ARGV[2] then return 'ROLLEDBACK' end\n"
     "local sets, touched, gone = tonumber(ARGV[11]), tonumber(ARGV[12]), tonumber(ARGV[13])\n"
-    "local at = 13\n"
+    "local at = 14\n"
     "for i = 1, touched do redis.call('ZADD', KEYS[2], ARGV[3], ARGV[at + i]) end\n"
     "at = at + touched\n"
     "for i = 1, gone do redis.call('ZREM', KEYS[2], ARGV[at + i]) end\n"
@@ -33,7 +35,8 @@ const char weir_script_commit[] =
     "for i = 4 + sets, #KEYS do redis.call('DEL', KEYS[i]) end\n"
     "for tick in string.gmatch(ARGV[7], '[^\\n]+') do redis.call('RPUSH', KEYS[3], tick) end\n"
     "redis.call('HSET', KEYS[1], 'seq', ARGV[3], 'offset', ARGV[4], 'watermark', ARGV[5],\n"
-    "           'state', ARGV[6], 'idle', ARGV[8], 'lag', ARGV[9], 'wall', ARGV[10])\n"
+    "           'state', ARGV[6], 'idle', ARGV[8], 'lag', ARGV[9], 'wall', ARGV[10],\n"
+    "           'mark', ARGV[14])\n"
     "return 'OK'\n";
 
 const char weir_script_lease[] =

@@ -157,6 +157,30 @@ int weir_store_register(struct weir_store *s, const char *topic, int32_t first, 
     return status;
 }
 
+/* "offset:timestamp:hash", or nothing. */
+static struct weir_mark read_mark(const struct weir_reply *reply) {
+    struct weir_mark none = {0}, mark = {.known = true};
+    char *end;
+    if (!reply || reply->type != WEIR_REPLY_TEXT || reply->len == 0)
+        return none;
+    mark.offset = strtoll(reply->text, &end, 10);
+    if (*end != ':')
+        return none;
+    mark.timestamp_ms = strtoll(end + 1, &end, 10);
+    if (*end != ':')
+        return none;
+    mark.hash = strtoull(end + 1, &end, 16);
+    return *end == '\0' ? mark : none;
+}
+
+static void put_mark(struct weir_words *words, const struct weir_mark *mark) {
+    if (mark->known)
+        weir_words_put(words, "%lld:%lld:%016llx", (long long)mark->offset,
+                       (long long)mark->timestamp_ms, (unsigned long long)mark->hash);
+    else
+        weir_words_borrow(words, "", 0);
+}
+
 int weir_store_claim(struct weir_store *s, const char *topic, int32_t number, uint64_t fingerprint,
                      struct weir_partition *partition, struct weir_claim *claim,
                      struct weir_err *err) {
@@ -188,6 +212,7 @@ int weir_store_claim(struct weir_store *s, const char *topic, int32_t number, ui
         claim->epoch = reply->items[1]->integer;
         struct weir_reply *state = reply->items_len > 2 ? reply->items[2] : NULL;
         claim->found = state && state->type == WEIR_REPLY_TEXT;
+        claim->mark = read_mark(reply->items_len > 3 ? reply->items[3] : NULL);
         if (claim->found) {
             status = weir_partition_import_meta(partition, state->text, state->len, err);
             if (status == 0)
@@ -257,6 +282,7 @@ static void put_changes(struct weir_words *words, const struct weir_claim *claim
     weir_words_put(words, "%zu", count_items(changes, false, false));
     weir_words_put(words, "%zu", count_items(changes, false, true));
     weir_words_put(words, "%zu", count_items(changes, true, true));
+    put_mark(words, &live->mark);
     put_members(words, changes, false);
     put_members(words, changes, true);
     for (size_t i = 0; i < changes->len; i++)

@@ -3,8 +3,9 @@
  *
  * Every key of a partition has the hash tag {<group>.<topic>.<partition>}, so one script may touch
  * them all. The meta hash holds owner, epoch, seq, offset, watermark, fingerprint and the packed
- * scalars; it is written last. A commit carries absolute values: sent twice, it ends in the same
- * place. Belongs to the worker's thread, like the connection that it uses.
+ * scalars, and the mark of the last record that was counted; it is written last. A commit carries
+ * absolute values: sent twice, it ends in the same place. Belongs to the worker's thread, like the
+ * connection that it uses.
  */
 #ifndef WEIR_APP_STORE_H
 #define WEIR_APP_STORE_H
@@ -13,6 +14,7 @@
 #include <stdint.h>
 
 #include "weir/err.h"
+#include "weir/kafka.h"
 #include "weir/partition.h"
 #include "weir/redis.h"
 
@@ -23,7 +25,8 @@ struct weir_claim {
     char tag[600]; /* weir:{<group>.<topic>.<partition>} */
     char token[WEIR_TOKEN_LEN + 1];
     int64_t epoch;
-    bool found; /* Redis held a state; else this is a new partition */
+    bool found;            /* Redis held a state; else this is a new partition */
+    struct weir_mark mark; /* the last record that was counted, if the state knows it */
 };
 
 struct weir_store;
@@ -51,9 +54,10 @@ enum weir_commit_result {
 
 /* What a commit says of the partition's present beside its counts; no counter depends on it. */
 struct weir_liveness {
-    bool idle;       /* nothing came for idle_timeout: it holds nobody back */
-    int64_t lag;     /* records behind the end, -1 when not known */
-    int64_t wall_ms; /* when this was sent */
+    bool idle;             /* nothing came for idle_timeout: it holds nobody back */
+    int64_t lag;           /* records behind the end, -1 when not known */
+    int64_t wall_ms;       /* when this was sent */
+    struct weir_mark mark; /* the last record of Kafka that is in it */
 };
 
 /* Sends what changed; weir_store_committed reads the answer. Many partitions may be sent before

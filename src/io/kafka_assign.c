@@ -58,17 +58,23 @@ static rd_kafka_resp_err_t assign(struct weir_consumer *consumer,
     return code;
 }
 
+/* The last record that was handed out comes first, to see that it is still the same. */
+static int64_t start_of(struct weir_slot *slot) {
+    slot->looking = slot->mark.known && slot->mark.offset < slot->next;
+    return slot->looking ? slot->mark.offset : slot->next;
+}
+
 /* Assigns what the table says, or nothing while paused: an empty assignment (not NULL, which
  * would answer a revocation that the caller has not seen) keeps the membership, stops fetching,
  * and lets go of what is prefetched. Every assignment outdates what was queued before it. */
 static int assign_table(struct weir_consumer *consumer, struct weir_err *err) {
     rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(16);
     for (size_t t = 0; t < consumer->topics_len && !consumer->paused; t++) {
-        const struct weir_topic *topic = &consumer->topics[t];
+        struct weir_topic *topic = &consumer->topics[t];
         for (int32_t p = 0; p < topic->len; p++)
             if (topic->slots[p].assigned && topic->slots[p].next >= 0)
                 rd_kafka_topic_partition_list_add(list, topic->name, p)->offset =
-                    topic->slots[p].next;
+                    start_of(&topic->slots[p]);
     }
     consumer->fatal.code = 0; /* what is still true comes again */
     rd_kafka_resp_err_t code = assign(consumer, list);
@@ -171,10 +177,18 @@ int weir_consumer_resume(struct weir_consumer *consumer,
     for (size_t i = 0; i < len; i++) {
         struct weir_slot *slot =
             weir_consumer_slot(consumer, partitions[i].topic, partitions[i].partition);
-        if (slot && slot->assigned) /* else it went away meanwhile: `revoked` says so */
-            *slot = (struct weir_slot){.next = partitions[i].offset, .assigned = true};
+        if (!slot || !slot->assigned) /* it went away meanwhile: `revoked` says so */
+            continue;
+        struct weir_mark mark = slot->mark;
+        mark.known &= mark.offset + 1 == partitions[i].offset;
+        *slot = (struct weir_slot){.next = partitions[i].offset, .assigned = true, .mark = mark};
     }
     consumer->paused = false;
+    return assign_table(consumer, err);
+}
+
+int weir_consumer_assign_again(struct weir_consumer *consumer, struct weir_err *err) {
+    consumer->again = false;
     return assign_table(consumer, err);
 }
 

@@ -137,6 +137,8 @@ void weir_consumer_free(struct weir_consumer *consumer) {
     consumer->closing = true;
     rd_kafka_consumer_close(consumer->rk); /* calls `revoked` */
     rd_kafka_queue_destroy(consumer->queue);
+    if (consumer->gone) /* librdkafka 2.0.2 would wait for good for what belonged to it */
+        return;         /* and the process is about to end */
     rd_kafka_destroy(consumer->rk);
     free_memory(consumer);
 }
@@ -171,25 +173,33 @@ void weir_batch_free(struct weir_batch *batch) {
     consumer->batches_out--;
 }
 
+int64_t weir_kafka_timestamp_ms(const rd_kafka_message_t *message) {
+    rd_kafka_timestamp_type_t kind;
+    int64_t timestamp_ms = rd_kafka_message_timestamp(message, &kind);
+    return kind == RD_KAFKA_TIMESTAMP_NOT_AVAILABLE ? -1 : timestamp_ms;
+}
+
 /* Fills a record; false when it is not to be handed out (paused, given up, or before the offset
  * that was asked for). */
 static bool take_record(struct weir_consumer *consumer, const rd_kafka_message_t *message,
                         int32_t topic, struct weir_record *record) {
     struct weir_slot *slot = weir_consumer_slot(consumer, topic, message->partition);
-    if (!slot || !slot->assigned || consumer->paused || slot->next < 0 ||
-        message->offset < slot->next)
+    if (!slot || !slot->assigned || consumer->paused || slot->next < 0)
         return false;
+    slot->looking = false;
+    if (message->offset < slot->next) {
+        weir_consumer_recognize(consumer, slot, message);
+        return false;
+    }
     slot->next = message->offset + 1;
     slot->at_end = false;
-    rd_kafka_timestamp_type_t kind;
-    int64_t timestamp_ms = rd_kafka_message_timestamp(message, &kind);
     *record = (struct weir_record){
         .value = message->payload,
         .len = message->len,
         .key = message->key,
         .key_len = message->key_len,
         .offset = message->offset,
-        .timestamp_ms = kind == RD_KAFKA_TIMESTAMP_NOT_AVAILABLE ? -1 : timestamp_ms,
+        .timestamp_ms = weir_kafka_timestamp_ms(message),
         .partition = message->partition,
         .topic = topic,
         .message = message,
@@ -215,6 +225,7 @@ static size_t unpack(struct weir_consumer *consumer, const struct weir_batch *ba
         if (topic >= 0 && take_record(consumer, message, topic, &records[count]))
             count++;
     }
+    weir_consumer_keep_marks(consumer, records, count);
     /* Records prove nothing of the brokers: they may have been fetched before an outage, which is
      * reported only once. look_after asks. */
     return count;
@@ -229,6 +240,7 @@ static int give_fatal(const struct weir_consumer *consumer, struct weir_err *err
 int weir_consumer_poll(struct weir_consumer *consumer, int timeout_ms, size_t max,
                        struct weir_record *records, struct weir_batch **batch,
                        struct weir_err *err) {
+    struct weir_err why;
     WEIR_ASSERT(max > 0 && max <= BATCH_MAX && timeout_ms >= 0);
     *batch = NULL;
     weir_consumer_settle(consumer);
@@ -240,6 +252,9 @@ int weir_consumer_poll(struct weir_consumer *consumer, int timeout_ms, size_t ma
     ssize_t got = rd_kafka_consume_batch_queue(consumer->queue, timeout_ms, taken->messages, max);
     taken->len = got > 0 ? (size_t)got : 0;
     size_t count = unpack(consumer, taken, records);
+    if (consumer->again && consumer->fatal.code == 0 &&
+        weir_consumer_assign_again(consumer, &why) != 0)
+        consumer->fatal = why;
     if (count == 0) {
         weir_batch_free(taken);
         return consumer->fatal.code != 0 ? give_fatal(consumer, err) : 0;

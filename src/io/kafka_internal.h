@@ -20,9 +20,11 @@
 #define WEIR_QUERY_TIMEOUT_MS 10000
 
 struct weir_slot {
-    int64_t next;  /* the offset after the last record handed out; -1: not consumed */
-    bool assigned; /* by the group, or by weir_consumer_take */
-    bool at_end;   /* nothing came since its end was met */
+    int64_t next;          /* the offset after the last record handed out; -1: not consumed */
+    bool assigned;         /* by the group, or by weir_consumer_take */
+    bool at_end;           /* nothing came since its end was met */
+    bool looking;          /* the next that comes is the record of the mark, if Kafka has it */
+    struct weir_mark mark; /* the last record handed out */
 };
 
 struct weir_topic {
@@ -54,11 +56,13 @@ struct weir_consumer {
     int64_t logged_us;  /* when an error was logged last */
     uint64_t unlogged;  /* errors since then */
     int64_t unknown_us; /* since when a topic is unknown; 0: none */
+    bool gone;          /* a partition was, once */
     int64_t probed_us;  /* the last look for a broker while none answers */
     int64_t woken_us;   /* the fetchers, last */
     bool filled;        /* enough records waited at the last poll that the queues may be full */
     _Atomic bool reachable;
     bool doubtful; /* a connection was lost: ask whether any broker answers */
+    bool again;    /* assign once more: where reading went on may be another topic */
     _Atomic uint64_t errors;
 };
 
@@ -78,6 +82,17 @@ void weir_consumer_settle(struct weir_consumer *consumer); /* acts on what is pe
 struct weir_slot *weir_consumer_slot(struct weir_consumer *consumer, int32_t topic,
                                      int32_t partition); /* NULL: not in the table */
 int32_t weir_consumer_topic_index(const struct weir_consumer *consumer, const char *name);
+
+int64_t weir_kafka_timestamp_ms(const rd_kafka_message_t *message); /* -1: it has none */
+/* Assigns the same once more, from the marks on. */
+int weir_consumer_assign_again(struct weir_consumer *consumer, struct weir_err *err);
+
+/* kafka_mark.c */
+void weir_consumer_keep_marks(struct weir_consumer *consumer, const struct weir_record *records,
+                              size_t len);
+/* A record that was handed out before: fatal when it is another than it was. */
+void weir_consumer_recognize(struct weir_consumer *consumer, struct weir_slot *slot,
+                             const rd_kafka_message_t *message);
 
 /* kafka_wake.c: now and then, before a batch is taken. */
 void weir_consumer_wake(struct weir_consumer *consumer);

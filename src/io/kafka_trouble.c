@@ -24,6 +24,15 @@ void weir_consumer_count_error(struct weir_consumer *consumer, const char *what,
     consumer->unlogged = 0;
 }
 
+/* What comes back may be another topic. */
+static void note_unknown(struct weir_consumer *consumer) {
+    consumer->gone = true;
+    if (consumer->unknown_us != 0)
+        return;
+    consumer->unknown_us = weir_clock_monotonic_us();
+    consumer->again = true;
+}
+
 void weir_consumer_on_error(rd_kafka_t *rk, int code, const char *reason, void *opaque) {
     struct weir_consumer *consumer = opaque;
     if (code == RD_KAFKA_RESP_ERR__FATAL) {
@@ -41,6 +50,8 @@ void weir_consumer_on_error(rd_kafka_t *rk, int code, const char *reason, void *
      * every lost connection is a reason to ask. */
     if (code == RD_KAFKA_RESP_ERR__TRANSPORT || code == RD_KAFKA_RESP_ERR__RESOLVE)
         consumer->doubtful = true;
+    if (code == RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION || code == RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC)
+        note_unknown(consumer);
     weir_consumer_count_error(consumer, "Kafka reports trouble", reason);
 }
 
@@ -78,6 +89,11 @@ void weir_consumer_on_bad_message(struct weir_consumer *consumer,
     switch ((int)message->err) {
     case RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET:
     case RD_KAFKA_RESP_ERR_OFFSET_OUT_OF_RANGE:
+        if (slot && slot->assigned && slot->looking) { /* only the counted record may be gone */
+            slot->mark.known = false;
+            consumer->again = true;
+            return;
+        }
         if (slot && slot->assigned)
             refuse_offset(consumer, topic, message->partition, slot->next);
         break;
@@ -93,12 +109,12 @@ void weir_consumer_on_bad_message(struct weir_consumer *consumer,
     case RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART:
     case RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC:
     case RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION:
-        if (consumer->unknown_us == 0)
-            consumer->unknown_us = weir_clock_monotonic_us();
+        note_unknown(consumer);
         break;
     case RD_KAFKA_RESP_ERR__PARTITION_EOF:
         if (slot && slot->assigned) {
             slot->at_end = true;
+            slot->looking = false;
             slot->next = message->offset > slot->next ? message->offset : slot->next;
         }
         return;

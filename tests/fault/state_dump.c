@@ -213,12 +213,16 @@ static void print_keys(const struct weir_partition *p, const char *part, const c
 }
 
 /* What the meta key says beside the packed state must say the same. */
-static void check_meta(const struct weir_partition *p, const char *tag,
+static void check_meta(const struct weir_partition *p, const char *part, const char *tag,
                        const struct weir_reply *meta) {
     if (strtoull(meta->items[1]->text, NULL, 10) != p->seq ||
         strtoll(meta->items[2]->text, NULL, 10) != p->offset ||
         strtoll(meta->items[3]->text, NULL, 10) != p->watermark_ms)
         die(tag, "the fields of the meta key disagree with its state");
+    const char *mark = meta->items[4]->text; /* of the last record that is in it */
+    if (mark && mark[0] && strtoll(mark, NULL, 10) != p->offset - 1)
+        die(tag, "the mark is of another record than the last");
+    printf("%s mark %s\n", part, mark ? mark : "");
 }
 
 static void dump_partition(const char *part) {
@@ -227,9 +231,9 @@ static void dump_partition(const char *part) {
     snprintf(key, sizeof key, "%s:meta", tag);
     struct weir_reply *meta = NULL;
     if (weir_redis_do(redis, &meta, &err, "HMGET", key, "state", "seq", "offset", "watermark",
-                      NULL) != 0)
+                      "mark", NULL) != 0)
         die(key, err.text);
-    if (meta->items_len != 4 || meta->items[0]->type != WEIR_REPLY_TEXT) {
+    if (meta->items_len != 5 || meta->items[0]->type != WEIR_REPLY_TEXT) {
         printf("%s nothing\n", part); /* claimed, never counted */
         weir_reply_free(meta);
         return;
@@ -239,7 +243,7 @@ static void dump_partition(const char *part) {
         die("memory", "out");
     if (weir_partition_import_meta(p, meta->items[0]->text, meta->items[0]->len, &err) != 0)
         die(key, err.text);
-    check_meta(p, tag, meta);
+    check_meta(p, part, tag, meta);
     snprintf(key, sizeof key, "%s:t", tag);
     struct weir_reply *touched = ask("ZRANGE", key, "0", "-1");
     read_state(p, tag, touched);

@@ -127,6 +127,7 @@ static void make_commit(struct call *call) {
     number(call, sets);
     number(call, touched);
     number(call, removed);
+    pick(call, "mark", 3);
     for (uint32_t i = 0; i < touched + removed; i++)
         pick(call, "0:", 6);
     for (uint32_t i = 0; i < sets; i++)
