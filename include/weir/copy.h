@@ -18,10 +18,12 @@
 
 struct weir_copier;
 
-/* `id` names the copy through all its restarts. Waits until the transaction that the last one left
- * open is ended: read the group's offsets after this. */
+/* `id` names the copy through all its restarts. Brokers that do not answer are waited for, two
+ * minutes at most; once `stopping` (may be NULL) says so, a few seconds. Waits until the
+ * transaction that the last one left open is ended: read the group's offsets after this. */
 int weir_copier_new(struct weir_copier **copier, const struct weir_kafka_options *options,
-                    const char *id, const char *topic, struct weir_err *err);
+                    const char *id, const char *topic, bool (*stopping)(void),
+                    struct weir_err *err);
 /* What is not committed is as if it had never been. */
 void weir_copier_free(struct weir_copier *copier);
 

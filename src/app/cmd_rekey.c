@@ -22,7 +22,9 @@ static const char usage[] =
     "  --once         ends when everything is copied that was there at the start\n"
     "  --append       also into a topic that holds records of others\n"
     "\n"
-    "SIGTERM and SIGINT commit what was copied and end.\n";
+    "SIGTERM and SIGINT commit what was copied and end. Without an answer of the brokers they end "
+    "it\n"
+    "all the same, within seconds: what was not committed is copied at the next start.\n";
 
 struct rekey_options {
     const char *config, *to;
@@ -77,22 +79,26 @@ static int check(const struct weir_config *config, const char *to, struct weir_e
     return 0;
 }
 
-/* Kafka's threads inherit the mask, so signals wait for signal_came. */
-static void block_signals(sigset_t *signals) {
-    sigemptyset(signals);
-    sigaddset(signals, SIGTERM);
-    sigaddset(signals, SIGINT);
-    pthread_sigmask(SIG_BLOCK, signals, NULL);
+/* Kafka's threads inherit the mask, so signals wait, and are seen by is_stopping. */
+static void block_signals(void) {
+    sigset_t signals;
+    sigemptyset(&signals);
+    sigaddset(&signals, SIGTERM);
+    sigaddset(&signals, SIGINT);
+    pthread_sigmask(SIG_BLOCK, &signals, NULL);
 }
 
-static bool signal_came(const sigset_t *signals) {
-    const struct timespec at_once = {0};
-    return sigtimedwait(signals, NULL, &at_once) > 0;
+static bool is_stopping(void) {
+    sigset_t came;
+    sigpending(&came);
+    return sigismember(&came, SIGTERM) == 1 || sigismember(&came, SIGINT) == 1;
 }
 
-static int copy(struct weir_rekey *rekey, const sigset_t *signals, struct weir_err *err) {
+static int copy(struct weir_rekey *rekey, struct weir_err *err) {
     for (;;) {
-        bool ends = signal_came(signals);
+        bool ends = is_stopping();
+        if (ends && rekey->pending.copied == 0)
+            return 0;
         int status = ends ? 0 : weir_rekey_step(rekey, err);
         if (status < 0)
             return status;
@@ -128,15 +134,15 @@ static void say_end(const struct weir_rekey *rekey) {
 static int rekey(const struct weir_config *config, const struct rekey_options *options) {
     struct weir_rekey r;
     struct weir_err err;
-    sigset_t signals;
     int status = check(config, options->to, &err);
     if (status == 0) {
-        block_signals(&signals);
-        status = weir_rekey_open(&r, config, options->to, options->once, options->append, &err);
+        block_signals();
+        status = weir_rekey_open(&r, config, options->to, options->once, options->append,
+                                 is_stopping, &err);
     }
     if (status == 0) {
         say_begin(&r);
-        status = copy(&r, &signals, &err);
+        status = copy(&r, &err);
         weir_progress_end(&r.progress, r.figures.copied);
         say_end(&r);
         weir_rekey_close(&r);

@@ -176,14 +176,14 @@ static int open_readers(struct weir_rekey *rekey, struct weir_err *err) {
 }
 
 int weir_rekey_open(struct weir_rekey *rekey, const struct weir_config *config, const char *to,
-                    bool once, bool append, struct weir_err *err) {
+                    bool once, bool append, bool (*stopping)(void), struct weir_err *err) {
     *rekey = (struct weir_rekey){.config = config, .to = to, .once = once};
     snprintf(rekey->name, sizeof rekey->name, "%s.rekey.%s", config->kafka.group, to);
     int status = open_readers(rekey, err);
     if (status == 0)
         status = weir_rekey_find_target(rekey, err);
     if (status == 0)
-        status = weir_copier_new(&rekey->copier, &config->kafka, rekey->name, to, err);
+        status = weir_copier_new(&rekey->copier, &config->kafka, rekey->name, to, stopping, err);
     if (status == 0)
         status = weir_rekey_find_sources(rekey, append, err);
     if (status == 0)

@@ -71,9 +71,9 @@ struct weir_rekey {
 };
 
 /* Finds where to begin, makes the target where there is none. `append`: also where it holds records
- * that this copy has not written. */
+ * that this copy has not written. With `stopping` true no broker is waited for much longer. */
 int weir_rekey_open(struct weir_rekey *rekey, const struct weir_config *config, const char *to,
-                    bool once, bool append, struct weir_err *err);
+                    bool once, bool append, bool (*stopping)(void), struct weir_err *err);
 void weir_rekey_close(struct weir_rekey *rekey);
 /* A little of the work, up to 100 ms. 1 when all is copied (only `once`), 0, or negative. */
 int weir_rekey_step(struct weir_rekey *rekey, struct weir_err *err);

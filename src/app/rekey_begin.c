@@ -132,15 +132,19 @@ int weir_rekey_find_new(struct weir_rekey *rekey, struct weir_err *err) {
     struct weir_err later;
     if (rekey->looked_us == 0)
         rekey->looked_us = now_us;
-    if (now_us - rekey->looked_us < LOOK_US)
+    if (now_us - rekey->looked_us < LOOK_US || !weir_consumer_reachable(rekey->consumer))
         return 0;
     rekey->looked_us = now_us;
     for (size_t t = 0; t < rekey->config->kafka.topics_len; t++)
         add_partitions(rekey, (int32_t)t, &later); /* no answer: at the next look */
     for (size_t i = before; i < rekey->sources_len; i++) {
         int status = begin_at(rekey, &rekey->sources[i], true, err);
-        if (status != 0)
+        if (status == -WEIR_ERR_REFUSED)
             return status;
+        if (status != 0) { /* not every broker knows it yet: at the next look */
+            rekey->sources_len = i;
+            break;
+        }
         weir_log(WEIR_LOG_INFO, "rekey", "a partition was added",
                  WEIR_STR("topic", topic_of(rekey, rekey->sources[i].topic)),
                  WEIR_INT("partition", rekey->sources[i].number), WEIR_LOG_END);

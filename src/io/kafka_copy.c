@@ -6,11 +6,12 @@
 #include "weir/copy.h"
 #include "weir/log.h"
 
-#define INIT_MS 30000
-#define OFFSETS_MS 30000
+#define STEP_MS 1000          /* of one call; the next one goes on with what it began */
 #define PATIENCE_US 120000000 /* for what may be tried again */
+#define LAST_US 2000000       /* the same once the caller is to end */
 #define PAUSE_MS 100
 #define ANSWERS_MS 5000
+#define ANSWERS_STEP_MS 500
 #define RECORD_MAX "1000000000" /* the topic's own limit decides, not the client's */
 #define POLL_EVERY 256          /* sends */
 
@@ -19,6 +20,8 @@ struct weir_copier {
     rd_kafka_topic_t *topic;
     bool open; /* a transaction */
     uint32_t sent;
+    bool (*stopping)(void);   /* the caller is to end; may be NULL */
+    int64_t end_us;           /* until when it may still try then; 0: it is not to end */
     rd_kafka_resp_err_t lost; /* why a record of the transaction was not taken */
 };
 
@@ -79,16 +82,24 @@ static int hopeless(const struct weir_copier *self, struct weir_err *err) {
     }
 }
 
+/* Whether a try that began so that it would last until `end_us` may go on. */
+static bool is_patient(struct weir_copier *self, int64_t end_us) {
+    int64_t now_us = weir_clock_monotonic_us();
+    if (self->end_us == 0 && self->stopping && self->stopping())
+        self->end_us = now_us + LAST_US;
+    return now_us < end_us && (self->end_us == 0 || now_us < self->end_us);
+}
+
 /* Ends the transaction without a trace. */
 static int abort_open(struct weir_copier *self, struct weir_err *err) {
     int64_t end_us = weir_clock_monotonic_us() + PATIENCE_US;
     self->open = false;
     for (;;) {
-        rd_kafka_error_t *error = rd_kafka_abort_transaction(self->rk, -1);
+        rd_kafka_error_t *error = rd_kafka_abort_transaction(self->rk, STEP_MS);
         if (!error)
             return 0;
         bool fatal = rd_kafka_error_is_fatal(error);
-        bool again = rd_kafka_error_is_retriable(error) && weir_clock_monotonic_us() < end_us;
+        bool again = rd_kafka_error_is_retriable(error) && is_patient(self, end_us);
         if (!fatal && !again)
             weir_err_set(err, WEIR_ERR_UNREACHABLE, "cannot end a Kafka transaction: %s",
                          rd_kafka_error_string(error));
@@ -120,9 +131,9 @@ static int give_up(struct weir_copier *self, const char *what, rd_kafka_error_t 
 }
 
 /* Worth another try of the same call. */
-static bool may_repeat(const rd_kafka_error_t *error, int64_t end_us) {
+static bool may_repeat(struct weir_copier *self, const rd_kafka_error_t *error, int64_t end_us) {
     return rd_kafka_error_is_retriable(error) && !rd_kafka_error_is_fatal(error) &&
-           !rd_kafka_error_txn_requires_abort(error) && weir_clock_monotonic_us() < end_us;
+           !rd_kafka_error_txn_requires_abort(error) && is_patient(self, end_us);
 }
 
 /* ---- begin and end ---- */
@@ -137,10 +148,10 @@ static int put(rd_kafka_conf_t *conf, const char *name, const char *value, struc
 static int init(struct weir_copier *self, struct weir_err *err) {
     int64_t end_us = weir_clock_monotonic_us() + PATIENCE_US;
     for (;;) {
-        rd_kafka_error_t *error = rd_kafka_init_transactions(self->rk, INIT_MS);
+        rd_kafka_error_t *error = rd_kafka_init_transactions(self->rk, STEP_MS);
         if (!error)
             return 0;
-        bool again = may_repeat(error, end_us), fatal = rd_kafka_error_is_fatal(error);
+        bool again = may_repeat(self, error, end_us), fatal = rd_kafka_error_is_fatal(error);
         if (!again)
             weir_err_set(err, fatal ? WEIR_ERR_INPUT : WEIR_ERR_UNREACHABLE,
                          "Kafka does not let transactions begin: %s; check kafka.brokers, and that "
@@ -153,7 +164,8 @@ static int init(struct weir_copier *self, struct weir_err *err) {
 }
 
 int weir_copier_new(struct weir_copier **copier, const struct weir_kafka_options *options,
-                    const char *id, const char *topic, struct weir_err *err) {
+                    const char *id, const char *topic, bool (*stopping)(void),
+                    struct weir_err *err) {
     rd_kafka_conf_t *conf = weir_kafka_conf_new(options, WEIR_KAFKA_PRODUCER, err);
     if (!conf)
         return -err->code;
@@ -166,6 +178,7 @@ int weir_copier_new(struct weir_copier **copier, const struct weir_kafka_options
     }
     struct weir_copier *self = calloc(1, sizeof *self);
     WEIR_ASSERT(self != NULL);
+    self->stopping = stopping;
     rd_kafka_conf_set_opaque(conf, self);
     rd_kafka_conf_set_dr_msg_cb(conf, on_delivery);
     rd_kafka_conf_set_error_cb(conf, on_error);
@@ -193,9 +206,13 @@ void weir_copier_free(struct weir_copier *self) {
     if (self->open)
         abort_open(self, &ignored); /* else readers wait for it until it times out */
     /* Shut out: an answer to what is on its way must not come while the producer is taken apart, as
-     * librdkafka then frees the text of its error twice. */
-    rd_kafka_purge(self->rk, RD_KAFKA_PURGE_F_QUEUE);
-    rd_kafka_flush(self->rk, ANSWERS_MS);
+     * librdkafka then frees the text of its error twice. What comes back from a broken connection
+     * is purged the next time. */
+    for (int ms = 0; ms < ANSWERS_MS; ms += ANSWERS_STEP_MS) {
+        rd_kafka_purge(self->rk, RD_KAFKA_PURGE_F_QUEUE);
+        if (rd_kafka_flush(self->rk, ANSWERS_STEP_MS) == RD_KAFKA_RESP_ERR_NO_ERROR)
+            break;
+    }
     if (self->topic)
         rd_kafka_topic_destroy(self->topic);
     rd_kafka_destroy(self->rk);
@@ -255,11 +272,11 @@ int weir_copier_send(struct weir_copier *self, const struct weir_record *record,
         rd_kafka_error_t *error = produce(self, record, key, key_len);
         if (!error)
             return 0;
-        int64_t now_us = weir_clock_monotonic_us();
-        end_us = end_us ? end_us : now_us + PATIENCE_US;
+        end_us = end_us ? end_us : weir_clock_monotonic_us() + PATIENCE_US;
         if (rd_kafka_error_code(error) == RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE)
             self->lost = RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE;
-        if (rd_kafka_error_code(error) != RD_KAFKA_RESP_ERR__QUEUE_FULL || now_us > end_us)
+        if (rd_kafka_error_code(error) != RD_KAFKA_RESP_ERR__QUEUE_FULL ||
+            !is_patient(self, end_us))
             return give_up(self, "write a record", error, err);
         rd_kafka_error_destroy(error);
         rd_kafka_poll(self->rk, PAUSE_MS);
@@ -279,8 +296,8 @@ static rd_kafka_error_t *send_offsets(struct weir_copier *self,
     rd_kafka_consumer_group_metadata_t *group = rd_kafka_consumer_group_metadata(consumer->rk);
     rd_kafka_error_t *error;
     for (;;) {
-        error = rd_kafka_send_offsets_to_transaction(self->rk, list, group, OFFSETS_MS);
-        if (!error || !may_repeat(error, end_us))
+        error = rd_kafka_send_offsets_to_transaction(self->rk, list, group, STEP_MS);
+        if (!error || !may_repeat(self, error, end_us))
             break;
         rd_kafka_error_destroy(error);
         weir_clock_sleep_ms(PAUSE_MS);
@@ -301,10 +318,10 @@ int weir_copier_commit(struct weir_copier *self, const struct weir_consumer *con
         return give_up(self, "write offsets", error, err);
     int64_t end_us = weir_clock_monotonic_us() + PATIENCE_US;
     for (;;) {
-        error = rd_kafka_commit_transaction(self->rk, -1);
+        error = rd_kafka_commit_transaction(self->rk, STEP_MS);
         if (!error)
             break;
-        if (!may_repeat(error, end_us))
+        if (!may_repeat(self, error, end_us))
             return give_up(self, "commit a Kafka transaction", error, err);
         rd_kafka_error_destroy(error);
         weir_clock_sleep_ms(PAUSE_MS);

@@ -11,6 +11,7 @@ from datetime import datetime, timezone
 import weirfault as f
 import weirkafka
 import weirtest as t
+import weirtopics
 
 
 def leader_change(checks):
@@ -46,6 +47,38 @@ def leader_change(checks):
     figures.show(read_again=read - log.total, alerts=told)
 
 
+def broker_away(checks):
+    """The only broker is killed and comes back, with records to be read and alerts to be told."""
+    private = t.Service("kafka")
+    brokers = private.env["KAFKA_BROKERS"]
+    log = f.Log(10000, brokers)
+    sinks = f.Sinks(brokers)
+    config = log.config("away", {**f.STEADILY, "socket.timeout.ms": 5000}, sinks.config())
+    figures = f.Figures("the broker down and up")
+    weir = t.Weir(config).wait_log("partition claimed", 30, times=f.PARTITIONS)
+    for _ in range(5 if f.LONG else 2):
+        log.more(6000)  # its last records are read before or after the broker dies
+        private.kill()
+        figures.injected += 1
+        t.wait_until(30, lambda: weir.metric("weir_kafka_up") == 0, "weir misses the broker")
+        before = t.offsets(t.Redis(config.redis), config, f.PARTITIONS)
+        private.resume()
+        begun = time.monotonic()
+        t.wait_until(60, lambda: weir.metric("weir_kafka_up") == 1, "the broker is back")
+        log.more(2000)
+        f.wait_progress(config, weir, 60, before)
+        figures.recovered.append(time.monotonic() - begun)
+    log.wait_counted(config, weir)
+    f.settle(config)
+    sinks.wait_empty(config, 90)
+    read = int(weir.metric("weir_records_total"))
+    checks.equal(weir.stop(), 0, "exit code")
+    figures.take(weir)
+    f.same_dump(checks, log, config, "the broker down and up")
+    told = sinks.check(checks, config, "the broker down and up")
+    figures.show(read_again=read - log.total, alerts=told)
+
+
 def leaders_are_back(cluster, log):
     return min(cluster.leaders(log.topic)) >= 0
 
@@ -69,7 +102,7 @@ def retention_passes(checks):
     counted = t.offsets(redis, stopped, f.PARTITIONS)
     weir = t.Weir(running)
     f.wait_progress(running, weir)
-    weirkafka.delete_records(log.topic, {p: ends[p] - 2000 for p in range(f.PARTITIONS)})
+    weirtopics.delete_records(log.topic, {p: ends[p] - 2000 for p in range(f.PARTITIONS)})
     refused(checks, weir, "retention under a running weir", "retention")
     weir = t.Weir(stopped)
     refused(checks, weir, "retention before a start", "retention", "was counted up to offset")
@@ -123,7 +156,7 @@ def partitions_added(checks):
     rdkafka = {**f.STEADILY, "topic.metadata.refresh.interval.ms": 500}
     config = log.config("grown", rdkafka)
     weir = t.Weir(config).wait_log("partition claimed", times=f.PARTITIONS)
-    weirkafka.add_partitions(log.topic, f.PARTITIONS + 2)
+    weirtopics.add_partitions(log.topic, f.PARTITIONS + 2)
     for partition in (f.PARTITIONS, f.PARTITIONS + 1):
         keyed = f.generated(2000, 1 + partition)
         t.produce(log.topic, [line for _, line in keyed], partition)
@@ -146,12 +179,54 @@ def topic_made_again(checks):
         log.wait_counted(config, weir)
         if config == stopped:
             checks.equal(weir.stop(), 0, "exit code")
-    weirkafka.delete_topic(log.topic)
+    weirtopics.delete_topic(log.topic)
     t.wait_until(20, lambda: made_again(log.topic), "the topic is there again")
     t.produce(log.topic, [line for _, line in f.generated(100)], 0)
     refused(checks, weir, "a topic made anew under a running weir", "made an", seconds=90)
     refused(checks, t.Weir(stopped), "a topic made anew before a start", "made again")
     f.Figures("a topic made anew").show(refused=2)
+
+
+def topic_made_again_longer(checks):
+    """The new topic holds more records than were counted of the old one, when weir looks: at a
+    start, and when the topic was gone for so long that Kafka's client noticed."""
+    log = f.Log(3000)
+    stopped, running = log.config("longer"), log.config("longer")
+    for config in (stopped, running):
+        weir = t.Weir(config)
+        log.wait_counted(config, weir)
+        if config == stopped:
+            checks.equal(weir.stop(), 0, "exit code")
+    redis = t.Redis()
+    counted = t.offsets(redis, stopped, f.PARTITIONS)
+    weirtopics.delete_topic(log.topic)
+    weir.wait_log("Kafka reports trouble", 60)
+    t.wait_until(20, lambda: made_again(log.topic), "the topic is there again")
+    f.feed(log.topic, f.generated(6000, 3))
+    ends = [end for _, end in ends_of(log)]
+    checks.that(all(new > old for new, old in zip(ends, counted)), f"{ends} after {counted}")
+    refused(checks, t.Weir(stopped), "a longer topic before a start", "another record at offset")
+    refused(checks, weir, "a longer topic under a running weir", "another record at offset")
+    for config in (stopped, running):
+        checks.equal(t.offsets(redis, config, f.PARTITIONS), counted, "offsets after the refusal")
+    f.Figures("a topic made anew and longer").show(refused=2)
+
+
+def retention_just_there(checks):
+    """All that was counted is deleted, and nothing else: that is no reason to refuse."""
+    log = f.Log(3000)
+    config = log.config("just")
+    weir = t.Weir(config)
+    log.wait_counted(config, weir)
+    checks.equal(weir.stop(), 0, "exit code")
+    counted = t.offsets(t.Redis(), config, f.PARTITIONS)
+    weirtopics.delete_records(log.topic, dict(enumerate(counted)))
+    weir = t.Weir(config).wait_log("partition claimed", times=f.PARTITIONS)
+    log.one_more()
+    log.wait_counted(config, weir)
+    checks.equal(weir.metric("weir_records_total"), 1, "records read")
+    checks.equal(weir.stop(), 0, "exit code")
+    f.Figures("retention up to the offset").take(weir).show(deleted=sum(counted), refused=0)
 
 
 def made_again(topic):
@@ -228,8 +303,9 @@ def log_disk_full(checks):
 def main():
     f.need_tools("kcat", "java")
     checks = t.Checks("kafka")
-    f.run_beside(checks, 4, leader_change, topic_made_again, retention_passes, clock_off,
-                 partitions_added, transactions_given_up, log_disk_full)
+    f.run_beside(checks, 4, leader_change, broker_away, topic_made_again, topic_made_again_longer,
+                 retention_passes, retention_just_there, clock_off, partitions_added,
+                 transactions_given_up, log_disk_full)
     checks.finish()
 
 

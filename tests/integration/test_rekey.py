@@ -13,6 +13,7 @@ from collections import Counter
 from datetime import datetime, timezone
 
 import weirtest as t
+import weirtopics
 from weirstream import (
     GENERATED,
     PARTITIONS,
@@ -48,16 +49,16 @@ def time_of(line):
     return datetime.fromisoformat(json.loads(line)["time"].replace("Z", "+00:00")).timestamp()
 
 
-def produce_in_turn(topic, lines):
+def produce_in_turn(topic, lines, brokers=None):
     """As a producer without keys does: the next record to the next partition."""
     for partition in range(PARTITIONS):
-        t.produce(topic, lines[partition::PARTITIONS], partition)
+        t.produce(topic, lines[partition::PARTITIONS], partition, brokers)
 
 
-def committed(topic):
+def committed(topic, brokers=None):
     """[(partition, key, value)]: what a reader of committed records finds."""
-    command = ["kcat", "-C", "-e", "-q", "-b", os.environ["KAFKA_BROKERS"], "-t", topic, "-o",
-               "beginning", "-X", "isolation.level=read_committed", "-f", "%p\t%k\t%s\n"]
+    command = ["kcat", "-C", "-e", "-q", "-b", brokers or os.environ["KAFKA_BROKERS"], "-t", topic,
+               "-o", "beginning", "-X", "isolation.level=read_committed", "-f", "%p\t%k\t%s\n"]
     run = subprocess.run(command, capture_output=True, check=False, timeout=60)
     if run.returncode != 0:
         raise t.Failure(f"kcat: {run.stderr.decode()[-500:]}")
@@ -65,9 +66,9 @@ def committed(topic):
     return [(int(partition), key.decode(), value) for partition, key, value in records]
 
 
-def check_copy(checks, topic, lines, what):
+def check_copy(checks, topic, lines, what, brokers=None):
     """Every line once, under the key of its session, and a session in one partition."""
-    records = committed(topic)
+    records = committed(topic, brokers)
     found, want = Counter(value for _, _, value in records), Counter(lines)
     checks.equal(len(records), len(lines), f"{what}: records")
     checks.equal(sum((found - want).values()), 0, f"{what}: records too many")
@@ -106,14 +107,22 @@ class Rekey:
         with open(self.log_path, encoding="utf-8", errors="replace") as text:
             return text.read()
 
-    def wait_log(self, part, seconds=20):
-        def found():
-            if part not in self.log() and self.process.poll() is not None:
-                raise t.Failure(f"weir rekey ended before {part!r}: {self.log()[-1500:]}")
-            return part in self.log()
-
-        t.wait_until(seconds, found, f"{part!r} in {self.log()[-1500:]}")
+    def wait_log(self, part, seconds=20, times=1):
+        self.wait(seconds, lambda: self.log().count(part) >= times, f"{part!r} in its log")
         return self
+
+    def wait(self, seconds, holds, what):
+        def found():
+            if holds():
+                return True
+            if self.process.poll() is not None:
+                raise t.Failure(f"weir rekey ended before {what}: {self.log()[-1500:]}")
+            return False
+
+        try:
+            t.wait_until(seconds, found, what)
+        except t.Failure as failure:
+            raise t.Failure(f"{failure}: {self.log()[-1500:]}") from None
 
     def wait_exit(self, seconds=60):
         try:
@@ -306,6 +315,75 @@ def shut_out(checks):
     checks.contains(last.log(), "copied 0 records", "what it says at the end")
 
 
+def outage(checks):
+    """Partitions are added; the broker dies with a transaction open and comes back; it dies again,
+    and SIGTERM meets no broker at all. Each record is in the copy once."""
+    private = t.Service("kafka")
+    config = stream_config("outage", brokers=private.env["KAFKA_BROKERS"])
+    _, lines = generated(config, 80000)
+    parts = [lines[n * len(lines) // 4 : (n + 1) * len(lines) // 4] for n in range(4)]
+    copy, brokers = f"{config.topic}.keyed", config.brokers
+    run = Rekey(config, copy).wait_log("group=")
+
+    def wait_copied(many, seconds):
+        begun = time.monotonic()
+        wanted = sum(map(len, parts[:many]))
+        run.wait(seconds, lambda: len(committed(copy, brokers)) >= wanted, f"{wanted} copied")
+        return time.monotonic() - begun
+
+    produce_in_turn(config.topic, parts[0], brokers)
+    weirtopics.add_partitions(config.topic, PARTITIONS + 2, brokers)
+    for number in range(2):
+        t.produce(config.topic, parts[1][number::2], PARTITIONS + number, brokers)
+    run.wait_log("a partition was added", 40, times=2)
+    wait_copied(2, 20)
+    produce_in_turn(config.topic, parts[2], brokers)
+    private.kill()
+    run.wait_log("Kafka reports trouble", 30)
+    private.resume()
+    recovered = wait_copied(3, 90)
+    produce_in_turn(config.topic, parts[3], brokers)
+    private.kill()
+    run.process.send_signal(signal.SIGTERM)
+    begun = time.monotonic()
+    code = run.wait_exit(60)
+    ended = time.monotonic() - begun
+    checks.that(code in (0, 3), f"exit code {code}: {run.log()[-800:]}")
+    checks.that(ended <= 10, f"it ended {ended:.1f} s after SIGTERM")
+    private.resume()
+    rekey_once(config, copy)
+    check_copy(checks, copy, lines, "an outage", brokers)
+    print(f"rekey: all was copied {recovered:.1f} s after the broker was back; without a broker "
+          f"SIGTERM ended it in {ended:.1f} s with exit code {code}")
+
+
+def too_large(checks):
+    """A record that the target does not take: nothing of its transaction is there, and with a
+    larger limit it goes on."""
+    config = stream_config("large")
+    copy = t.make_topic(f"{config.topic}.keyed", PARTITIONS)
+    weirtopics.set_max_message_bytes(config.topic, 4000000)
+    _, lines = generated(config, 2000)
+    produce_in_turn(config.topic, lines)
+    large = os.urandom(1000000).hex().encode()  # nothing that compresses well
+    path = os.path.join(config.dir, "large")
+    with open(path, "wb") as out:
+        out.write(large)
+    run = subprocess.run(
+        ["kcat", "-P", "-b", config.brokers, "-t", config.topic, "-p", "0", "-k", "large", "-X",
+         "message.max.bytes=4000000", path], capture_output=True, check=False)
+    checks.equal(run.returncode, 0, f"kcat: {run.stderr}")
+    code, _, err = t.command("rekey", "--config", config.path, "--to", copy, "--once")
+    checks.equal(code, 1, f"exit code: {err[-500:]}")
+    checks.contains(err, f"a record is larger than topic {copy} takes", "what it says")
+    checks.contains(err, "max.message.bytes", "what it says to do")
+    checks.equal(len(committed(copy)), 0, "records of a transaction that was given up")
+    weirtopics.set_max_message_bytes(copy, 4000000)
+    checks.contains(rekey_once(config, copy), f"copied {len(lines) + 1} records", "the next start")
+    found = Counter(value for _, _, value in committed(copy))
+    checks.that(found == Counter([*lines, large]), f"each record once: {len(found)} values")
+
+
 ODD = [
     (b"", "key-of-a-tombstone"),
     (b"{not json", "key-of-no-json"),
@@ -378,7 +456,7 @@ def refusals(checks):
 def main():
     t.need_services("kcat")
     checks = t.Checks("rekey")
-    checks.run(noticed, killed, in_order, shut_out, odd_records, refusals)
+    checks.run(noticed, killed, in_order, shut_out, outage, too_large, odd_records, refusals)
     checks.finish()
 
 
