@@ -12,7 +12,8 @@
 #pragma weak mi_option_set
 #endif
 
-#define LINE 256
+#define LINE 512
+#define GROUPS "/sys/fs/cgroup"
 
 /* The first number behind `name` in a file of lines; -1 when there is none. */
 static int64_t read_number(const char *path, const char *name) {
@@ -38,15 +39,60 @@ static int64_t lesser(int64_t a, int64_t b) {
     return a < b ? a : b;
 }
 
+/* A control group's files, of the first version of its interface and of the second. */
+static const struct group_files {
+    const char *controller; /* as /proc/self/cgroup calls it */
+    const char *root, *max, *now, *pages;
+} group_files[] = {
+    {":memory:", GROUPS "/memory", "memory.limit_in_bytes", "memory.usage_in_bytes",
+     "total_inactive_file"},
+    {"0::", GROUPS, "memory.max", "memory.current", "inactive_file"},
+};
+
+/* What a group leaves; pages of files count as its own and are given up when others need them. */
+static int64_t left_in_group(const struct group_files *files, const char *group) {
+    char path[2 * LINE];
+    snprintf(path, sizeof path, "%s%s/%s", files->root, group, files->max);
+    int64_t max = read_number(path, "");
+    snprintf(path, sizeof path, "%s%s/%s", files->root, group, files->now);
+    int64_t now = read_number(path, "");
+    snprintf(path, sizeof path, "%s%s/memory.stat", files->root, group);
+    int64_t pages = read_number(path, files->pages);
+    if (max < 0 || now < 0)
+        return INT64_MAX;
+    now -= pages > 0 && pages < now ? pages : 0;
+    return max > now ? max - now : 0;
+}
+
+/* The least that the process's group and those above it leave. In a container its own group is
+ * called as outside, and lies at the root. */
+static int64_t left_in_groups(void) {
+    char line[LINE];
+    int64_t left = INT64_MAX;
+    FILE *file = fopen("/proc/self/cgroup", "re");
+    while (file && fgets(line, sizeof line, file))
+        for (size_t i = 0; i < sizeof group_files / sizeof *group_files; i++) {
+            char *group = strstr(line, group_files[i].controller);
+            if (!group)
+                continue;
+            group += strlen(group_files[i].controller);
+            group[strcspn(group, "\n")] = '\0';
+            for (char *end = group + strlen(group); end; end = strrchr(group, '/')) {
+                *end = '\0';
+                left = lesser(left, left_in_group(&group_files[i], group));
+            }
+            break;
+        }
+    if (file)
+        fclose(file);
+    return left;
+}
+
 int64_t weir_memory_available(void) {
-    int64_t available = INT64_MAX;
+    int64_t available = left_in_groups();
     int64_t machine_kb = read_number("/proc/meminfo", "MemAvailable");
     if (machine_kb >= 0)
-        available = machine_kb * 1024;
-    int64_t group_max = read_number("/sys/fs/cgroup/memory.max", "");
-    int64_t group_now = read_number("/sys/fs/cgroup/memory.current", "");
-    if (group_max >= 0 && group_now >= 0)
-        available = lesser(available, group_max > group_now ? group_max - group_now : 0);
+        available = lesser(available, machine_kb * 1024);
     struct rlimit limit;
     int64_t used_kb = read_number("/proc/self/status", "VmSize");
     if (getrlimit(RLIMIT_AS, &limit) == 0 && limit.rlim_cur < INT64_MAX && used_kb >= 0) {

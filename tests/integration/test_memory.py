@@ -15,7 +15,18 @@ import time
 from datetime import datetime, timedelta, timezone
 
 import weirtest as t
-from weirstream import PARTITIONS, SLOW_TICKS, buckets, same_buckets
+from weirgroup import MemoryGroup
+from weirstream import (
+    PARTITIONS,
+    SLOW_TICKS,
+    buckets,
+    closers_at,
+    feed_closers,
+    ms_of,
+    same_buckets,
+    same_figures,
+    wait_for_slide,
+)
 
 LONG = os.environ.get("WEIR_LONG") == "1"
 MIB = 1 << 20
@@ -151,12 +162,88 @@ def flood_of_a_topic(checks):
     if not SANITIZED:
         checks.that(most < 256 * MIB, f"{most / MIB:.0f} MiB were resident")
     checks.equal(weir.stop(), 0, "exit code")
-    tree = {name: part for name, part in config.tree.items() if name not in ("kafka", "redis")}
-    calm = t.Config(config.topic, **{**tree, "workers": 2})
+    calm = sibling(config)
     weir = t.Weir(calm)
     t.wait_counted(redis, calm, PARTITIONS, PARTITIONS * each, seconds=600, watch=weir)
     checks.equal(weir.stop(), 0, "exit code of the undisturbed run")
     same_buckets(checks, buckets(redis, config), buckets(redis, calm), "one worker and two")
+
+
+def evicted_by_rule(first, last, rate, most):
+    """How many sessions of one event each end early by the rule of include/weir/partition.h: the
+    next to end first, whole seconds at a time, until a sixteenth is free."""
+    counts, seconds, evicted, open_now = {}, [], 0, 0
+    for number in range(first, last):
+        if open_now == most:
+            while open_now > most - 1 - most // 16:
+                gone = counts.pop(seconds.pop(0))
+                open_now -= gone
+                evicted += gone
+        second = -(-(START_MS + number * 1000 // rate) // 1000)
+        if second not in counts:
+            counts[second] = 0
+            seconds.append(second)
+        counts[second] += 1
+        open_now += 1
+    return evicted
+
+
+def flood_in_a_group(checks):
+    """The kernel kills whatever takes more than `memory`: nothing is killed, as many sessions end
+    early as the rule says, and the totals are those of a run without that limit."""
+    each, rate, limit = 2_500_000 if LONG else 250_000, 5000, 256 * MIB
+    group = MemoryGroup(limit)
+    if not group.folder or SANITIZED:
+        checks.skip(f"a flood in a control group: {group.why if not SANITIZED else SANITIZED}")
+        return
+    config = flood_config("memory-group")
+    config.partitions = PARTITIONS
+    for partition in range(PARTITIONS):
+        feed(config, partition, partition * each, (partition + 1) * each, rate, "views")
+    redis, total = t.Redis(), PARTITIONS * (each + 1)
+    end = datetime.fromtimestamp(START_MS / 1000 + 8 * 3600, timezone.utc)
+    feed_closers(config, closers_at(end))
+    weir = t.Weir(config, program=group.program(config, os.environ["WEIR"]))
+    t.wait_counted(redis, config, PARTITIONS, total, seconds=600, watch=weir)
+    found = wait_for_slide(redis, config, "24h", ms_of(end), 60000)
+    most, resident = group.most(), resident_most(weir)
+    checks.equal(group.kills(), 0, "processes killed for want of memory")
+    checks.equal(weir.stop(), 0, "exit code")
+    checks.equal(group.kills(), 0, "processes killed for want of memory at the end")
+    open_most = int(re.search(r"max_open=(\d+)", weir.log()).group(1))
+    evicted = sum(evicted_by_rule(p * each, (p + 1) * each, rate, open_most)
+                  for p in range(PARTITIONS))
+    print(f"memory: run over {PARTITIONS * each} sessions in a control group of {limit // MIB} MiB: "
+          f"{(most or 0) / MIB:.0f} MiB charged, {resident / MIB:.0f} MiB resident at most, "
+          f"{evicted} sessions ended early by rule, none killed")
+    checks.that(evicted > PARTITIONS * each // 2, f"sessions that end early: {evicted}")
+    for name, want in (("sessions", PARTITIONS * each), ("settled.sessions", PARTITIONS * each),
+                       ("settled.evicted_sessions", evicted)):
+        checks.equal(int(found.get(name, -1)), want, name)
+    free = sibling(config)
+    weir = t.Weir(free)
+    t.wait_counted(redis, free, PARTITIONS, total, seconds=600, watch=weir)
+    same_figures(checks, found, wait_for_slide(redis, free, "24h", ms_of(end), 60000), "the limit")
+    checks.equal(weir.stop(), 0, "exit code of the run without the limit")
+    same_buckets(checks, buckets(redis, config), buckets(redis, free), "the limit")
+
+
+def group_too_small(checks):
+    """What the group leaves is known before partitions are claimed."""
+    group = MemoryGroup(40 * MIB)
+    if not group.folder or SANITIZED:
+        checks.skip(f"a small control group: {group.why if not SANITIZED else SANITIZED}")
+        return
+    config = t.Config(t.topic("memory-small", PARTITIONS))
+    weir = t.Weir(config, program=group.program(config, os.environ["WEIR"]))
+    checks.equal(weir.wait_exit(), 4, f"exit code: {weir.tail()}")
+    checks.contains(weir.log(), "4 partitions need at least 32 MiB", "the log")
+
+
+def sibling(config):
+    """Another group over the same topic, counted by two workers."""
+    tree = {name: part for name, part in config.tree.items() if name not in ("kafka", "redis")}
+    return t.Config(config.topic, **{**tree, "workers": 2})
 
 
 def too_many_partitions(checks):
@@ -290,7 +377,7 @@ def main():
     t.need_services("kcat")
     checks = t.Checks("memory")
     checks.run(flood_of_sessions, flood_of_values, flood_of_carts, flood_of_a_topic,
-               too_many_partitions, changed_limit, recovery, a_day_behind, a_day_idle)
+               flood_in_a_group, group_too_small, too_many_partitions, changed_limit, recovery, a_day_behind, a_day_idle)
     checks.finish()
 
 
