@@ -15,7 +15,7 @@ void weir_crash_point(const char *name) {
         return;
     long wanted = chosen[len] ? strtol(chosen + len + 1, NULL, 10) : 1;
     if (atomic_fetch_add(&reached, 1) + 1 == wanted)
-        raise(SIGKILL);
+        raise(getenv("WEIR_CRASH_FREEZES") ? SIGSTOP : SIGKILL);
 }
 
 #else

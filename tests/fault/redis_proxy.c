@@ -12,9 +12,10 @@
  *   deliver                     sends what is held to the Redis of now; answers with its replies
  *   upstream PORT               another Redis from now on; all connections are lost
  *   count                       how many commands were disturbed since the start
- * PART is a piece of the command as it stands on the wire (or `*` for any); of the commands that
- * have it SKIP pass, one is disturbed, SKIP pass again and so on, until COUNT were disturbed. A new
- * order takes the place of the last. Ends with its standard input.
+ *   duplicates                  how many replies were DUP since then: a commit that was there
+ * already PART is a piece of the command as it stands on the wire (or `*` for any); of the commands
+ * that have it SKIP pass, one is disturbed, SKIP pass again and so on, until COUNT were disturbed.
+ * A new order takes the place of the last. Ends with its standard input.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -31,6 +32,7 @@
 #define LOOKED_AT 2000 /* how far into a command a PART is looked for */
 #define MATCH_MAX 200
 #define ERRORS_MAX 4000
+#define DUPLICATE "$3\r\nDUP\r\n"
 
 struct bytes {
     char *data;
@@ -56,7 +58,7 @@ static struct client clients[CLIENTS_MAX];
 static int upstream_port;
 static struct bytes held, orders;
 static enum action action;
-static long skip, passed, left, disturbed;
+static long skip, passed, left, disturbed, duplicates;
 static char part[MATCH_MAX], error_texts[ERRORS_MAX], *error_next = error_texts;
 
 static _Noreturn void die(const char *what) {
@@ -217,6 +219,8 @@ static void answer(struct client *client) {
             len = value_len(client->back.data, client->back.len);
             if (len == 0)
                 return;
+            duplicates +=
+                len == strlen(DUPLICATE) && memcmp(client->back.data, DUPLICATE, len) == 0;
             client->over = with == DROP;
             client->mute = with == MUTE;
             if (with == PASS && !send_all(client->down, client->back.data, len))
@@ -296,6 +300,8 @@ static void obey(char *order) {
         deliver();
     } else if (strcmp(order, "count") == 0) {
         printf("%ld\n", disturbed);
+    } else if (strcmp(order, "duplicates") == 0) {
+        printf("%ld\n", duplicates);
     } else if (sscanf(order, "upstream %d", &upstream_port) == 1) {
         for (int i = 0; i < CLIENTS_MAX; i++)
             if (clients[i].down >= 0)

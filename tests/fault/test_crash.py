@@ -100,9 +100,10 @@ def random_kills(checks):
     redis = t.Redis()
     weir = t.Weir(config)
     for _ in range(kills):
-        if sum(t.offsets(redis, config, f.PARTITIONS)) == log.total:
-            log.more(40000)
-        figures.recovered.append(f.wait_progress(config, weir))
+        before = t.offsets(redis, config, f.PARTITIONS)
+        if sum(before) == log.total:
+            log.more(40000)  # weir may have counted them before this returns
+        figures.recovered.append(f.wait_progress(config, weir, 60, before))
         time.sleep(random.uniform(0, 0.05))
         weir.kill()
         figures.injected += 1

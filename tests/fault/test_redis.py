@@ -67,7 +67,9 @@ class Run:
         self.figures.take(self.weir)
         f.same_dump(checks, self.log, self.config, self.name)
         told = self.sinks.check(checks, self.config, self.name, lost)
-        self.figures.show(alerts=told, **more)
+        duplicates = int(self.proxy.order("duplicates"))
+        self.figures.show(DUP=duplicates, alerts=told, **more)
+        return duplicates
 
 
 def disturbed(checks, name, action, piece, count):
@@ -77,7 +79,9 @@ def disturbed(checks, name, action, piece, count):
     run.start()
     t.wait_until(90, lambda: run.proxy.count() == count, f"{run.name}: {run.weir.tail()}")
     run.figures.injected = count
-    run.finish(checks)
+    duplicates = run.finish(checks)
+    if action == "drop" and piece == f.COMMIT:
+        checks.that(duplicates >= count, f"{run.name}: {duplicates} were there already")
 
 
 def done(run):
@@ -214,6 +218,23 @@ def disk_full(checks):
     run.finish(checks)
 
 
+def memory_full(checks):
+    """maxmemory is reached, again and again: no write is taken, then they are."""
+    private = t.Service("redis")
+    run = Run("maxmemory reached", private).start()
+    redis = t.Redis(run.url)
+    for _ in range(10 if f.LONG else 2):
+        said = run.weir.log().count("maxmemory")
+        redis.do("CONFIG", "SET", "maxmemory", "1mb")
+        run.figures.injected += 1
+        run.weir.wait_log("maxmemory", 30, said + 1)
+        redis.do("CONFIG", "SET", "maxmemory", "0")
+        if done(run):
+            break
+        run.recover()
+    run.finish(checks)
+
+
 # ---- the append-only file, cut ----
 
 
@@ -304,7 +325,7 @@ def main():
     checks = t.Checks("redis")
     f.run_beside(checks, 4, errors_at_steps, errors_at_commits, aof_cut, replies_dropped,
                  replies_never, late_commits, errors_at_claims, redis_killed, replica_promoted,
-                 disk_full)
+                 disk_full, memory_full)
     checks.finish()
 
 

@@ -15,6 +15,7 @@ from datetime import datetime, timedelta, timezone
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "integration"))
 
 import weirtest as t  # noqa: E402 its folder is known only now
+from weirstream import Figures  # noqa: E402,F401 for the tests
 
 PARTITIONS = 4
 LONG = bool(os.environ.get("WEIR_LONG"))
@@ -327,32 +328,7 @@ class LimitedRedis(t.Service):
         resource.prlimit(self.pid(), resource.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY))
 
 
-# ---- figures ----
-
-
-class Figures:
-    """What a test prints of its fault."""
-
-    def __init__(self, name):
-        self.name = name
-        self.injected = self.fenced = self.rolled_back = 0
-        self.recovered = []
-
-    def take(self, weir):
-        """The log of a process says what it met."""
-        text = weir.log()
-        self.fenced += text.count("fenced: somebody else")
-        self.rolled_back += text.count("Redis lost writes")
-        return self
-
-    def show(self, **more):
-        words = [f"injected {self.injected}", f"fenced {self.fenced}",
-                 f"ROLLEDBACK {self.rolled_back}"]
-        words += [f"{name.replace('_', ' ')} {value}" for name, value in more.items()]
-        if self.recovered:
-            words.append(f"recovered in {sum(self.recovered) / len(self.recovered):.2f} s, "
-                         f"at most {max(self.recovered):.2f} s")
-        print(f"figures: {self.name}: {', '.join(words)}", flush=True)
+# ---- parts beside each other ----
 
 
 def run_beside(checks, lanes, *parts):

@@ -13,6 +13,7 @@ import weirtest as t
 from weirstream import (
     PARTITIONS,
     Feeder,
+    Figures,
     closers_at,
     feed_closers,
     finish_and_compare,
@@ -42,10 +43,18 @@ def not_ready(checks, weir, part, seconds, what):
 
 
 def ready(weir, seconds, what):
+    """How long it took."""
+    begun = time.monotonic()
     try:
         t.wait_until(seconds, lambda: weir.http("/-/ready")[0] == 200, f"/-/ready is 200 {what}")
     except t.Failure as failure:
         raise t.Failure(f"{failure}: {weir.http('/-/ready')[1]} {weir.tail()}") from None
+    return time.monotonic() - begun
+
+
+def show(figures, weir, total):
+    """Of one process that has counted so many records."""
+    figures.take(weir).show(read_again=int(weir.metric("weir_records_total")) - total)
 
 
 def redis_away(checks):
@@ -62,16 +71,19 @@ def redis_away(checks):
     not_ready(checks, weir, "Redis", 10, "Redis is frozen")
     time.sleep(max(0, 3 - (time.monotonic() - begun)))
     private.signal(signal.SIGCONT)
-    ready(weir, 15, "after the freeze")
+    figures = Figures("Redis frozen, then killed")
+    figures.recovered.append(ready(weir, 15, "after the freeze"))
     private.kill()
     not_ready(checks, weir, "Redis", 10, "Redis is dead")
     checks.that(weir.alive(), "weir outlives Redis")
     time.sleep(1)
     private.resume()
-    ready(weir, 20, "after the crash")
+    figures.recovered.append(ready(weir, 20, "after the crash"))
+    figures.injected = 2
     feeder.finish()
     feed_closers(config, closers_at(end))
     finish_and_compare(checks, config, feeder.total + PARTITIONS, ms_of(end), "Redis away", weir)
+    show(figures, weir, feeder.total + PARTITIONS)
     checks.equal(weir.stop(), 0, "exit code")
 
 
@@ -94,10 +106,14 @@ def redis_rolled_back(checks):
     shutil.rmtree(files)
     os.rename(kept, files)
     private.resume()
+    begun, figures = time.monotonic(), Figures(f"Redis back without {lost} records")
     weir.wait_log("Redis lost writes", 20)
+    figures.recovered.append(time.monotonic() - begun)
     feeder.finish()
     feed_closers(config, closers_at(end))
     finish_and_compare(checks, config, feeder.total + PARTITIONS, ms_of(end), "a rollback", weir)
+    figures.injected = 1
+    show(figures, weir, feeder.total + PARTITIONS)
     checks.that(weir.metric("weir_rollbacks_total") >= 1, "weir_rollbacks_total")
     checks.equal(weir.stop(), 0, "exit code")
 
@@ -115,10 +131,13 @@ def redis_full(checks):
     not_ready(checks, weir, "Redis", 15, "Redis is full")
     weir.wait_log("maxmemory")
     redis.do("CONFIG", "SET", "maxmemory", "0")
-    ready(weir, 15, "with memory again")
+    figures = Figures("maxmemory reached")
+    figures.recovered.append(ready(weir, 15, "with memory again"))
+    figures.injected = 1
     feeder.finish()
     feed_closers(config, closers_at(end))
     finish_and_compare(checks, config, feeder.total + PARTITIONS, ms_of(end), "a full Redis", weir)
+    show(figures, weir, feeder.total + PARTITIONS)
 
 
 def kafka_away(checks):
@@ -134,10 +153,13 @@ def kafka_away(checks):
     not_ready(checks, weir, "Kafka", 15, "Kafka is dead")
     checks.that(weir.alive(), "weir outlives Kafka")
     private.resume()
-    ready(weir, 30, "with Kafka again")
+    figures = Figures("the broker down and up")
+    figures.recovered.append(ready(weir, 30, "with Kafka again"))
+    figures.injected = 1
     total += Feeder(config, halves[1], 1).finish()
     feed_closers(config, closers_at(end))
     finish_and_compare(checks, config, total + PARTITIONS, ms_of(end), "Kafka away", weir)
+    show(figures, weir, total + PARTITIONS)
     checks.equal(weir.stop(), 0, "exit code")
 
 
@@ -162,8 +184,11 @@ def frozen(checks):
     feeder = Feeder(config, path, 14)
     time.sleep(random.uniform(1.0, 2.0))
     first.signal(signal.SIGSTOP)
+    begun, figures = time.monotonic(), Figures("SIGSTOP, another takes over, SIGCONT")
     second = t.Weir(config).wait_log("partition claimed", 30, times=PARTITIONS)
     second.wait_log("holds the lease", 15)
+    figures.recovered.append(time.monotonic() - begun)
+    figures.injected = 1
     time.sleep(0.5)
     epochs = [int(redis.do("HGET", config.tag(p, "meta"), "epoch")) for p in range(PARTITIONS)]
     checks.that(min(epochs) >= 2, f"the second has claimed all: epochs {epochs}")
@@ -181,6 +206,7 @@ def frozen(checks):
     checks.equal(len(series), len(set(series)), "ids in the series")
     checks.equal(first.stop(), 0, "exit code of the first")
     checks.equal(second.stop(), 0, "exit code of the second")
+    figures.take(first).take(second).show()
 
 
 def members_come_and_go(checks):
@@ -190,18 +216,24 @@ def members_come_and_go(checks):
     config = stream_config("members")
     path, end = traffic(checks, config, 100000)
     steady = t.Weir(config).wait_log("partition claimed", times=PARTITIONS)
+    figures = Figures("members join and leave")
     feeder = Feeder(config, path, 4.5 * turns)
     for turn in range(turns):
+        begun = time.monotonic()
         other = t.Weir(config).wait_log("partition claimed", 30)
+        figures.recovered.append(time.monotonic() - begun)
+        figures.injected += 1
         time.sleep(random.uniform(0.2, 1.0))
         if turn % 2:
             other.kill()
         else:
             checks.equal(other.stop(), 0, "exit code of the one that leaves")
+        figures.take(other)
     feeder.finish()
     feed_closers(config, closers_at(end))
     checks.that(steady.alive(), f"the one that stays lives: {steady.tail()}")
     finish_and_compare(checks, config, feeder.total + PARTITIONS, ms_of(end), "members", steady)
+    figures.take(steady).show()
 
 
 def flushed(checks):
@@ -220,6 +252,7 @@ def flushed(checks):
     feeder.finish()
     again = t.Weir(config)
     checks.equal(again.wait_exit(20), 4, f"exit code of the next start: {again.tail()}")
+    Figures("FLUSHALL").take(weir).show(refused=2)
 
 
 def main():

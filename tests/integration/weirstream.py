@@ -224,3 +224,31 @@ def differences(found, summary):
             if want is None or not same_number(got, want, name):
                 wrong.append(f"{prefix}{name}: Redis {got}, replay {want}")
     return wrong
+
+
+# ---- figures ----
+
+
+class Figures:
+    """What a test prints of its fault."""
+
+    def __init__(self, name):
+        self.name = name
+        self.injected = self.fenced = self.rolled_back = 0
+        self.recovered = []
+
+    def take(self, weir):
+        """The log of a process says what it met."""
+        text = weir.log()
+        self.fenced += text.count("fenced: somebody else")
+        self.rolled_back += text.count("Redis lost writes")
+        return self
+
+    def show(self, **more):
+        words = [f"injected {self.injected}", f"fenced {self.fenced}",
+                 f"ROLLEDBACK {self.rolled_back}"]
+        words += [f"{name.replace('_', ' ')} {value}" for name, value in more.items()]
+        if self.recovered:
+            words.append(f"recovered in {sum(self.recovered) / len(self.recovered):.2f} s, "
+                         f"at most {max(self.recovered):.2f} s")
+        print(f"figures: {self.name}: {', '.join(words)}", flush=True)
