@@ -116,13 +116,14 @@ class Log:
         self.total += 1
 
     def config(self, label, rdkafka=None, sinks=(), **parts):
-        """A group of its own; alerts go to Redis and the sinks."""
+        """A group of its own; alerts go to Redis and the sinks, changes only and no reminders."""
         config = t.Config(
             self.topic, f"{label}-{t.SUFFIX}-{random.randrange(1 << 20):x}", self.brokers,
             time=parts.pop("time", NO_TICKS), windows=["1m", "1h", "24h"], commit={"interval": "20ms"},
             events={"dimensions": {"country": "country", "device": "device"}},
             sessions={"gap": "10m"}, http={"listen": "127.0.0.1:0"},
-            alerts={"rules_files": ["rules.yaml"], "suspect_lag": "90d"}, sinks=list(sinks),
+            alerts={"rules_files": ["rules.yaml"], "suspect_lag": "90d", "repeat_interval": "90d"},
+            sinks=list(sinks),
             kafka={"rdkafka": rdkafka or STATIC}, **parts)
         config.rules(*RULES)
         return config
