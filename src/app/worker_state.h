@@ -15,7 +15,7 @@
 #include "weir/kafka.h"
 #include "weir/redis.h"
 
-#define WEIR_PIPE 8         /* records between decode and apply, so that memory has time */
+#define WEIR_PIPE 8        /* records between decode and apply, so that memory has time */
 #define WEIR_BATCH_MAX 250 /* records of one poll */
 
 /* A partition that Kafka assigned to us. */
