@@ -413,8 +413,9 @@ static uint32_t digit_of(struct due due, int64_t first, int shift) {
 /* By second, those of one second as they were: digit by digit from the lowest on. A few hours are
  * two digits. */
 static void sort_due(struct due *due, uint32_t len, int64_t last) {
+    WEIR_ASSERT(len > 0);
     struct due *sorted = malloc(len * sizeof *sorted);
-    WEIR_ASSERT(sorted != NULL && len > 0);
+    WEIR_ASSERT(sorted != NULL);
     int64_t first = last;
     for (uint32_t i = 0; i < len; i++)
         first = due[i].second < first ? due[i].second : first;
