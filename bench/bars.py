@@ -66,6 +66,10 @@ def in_process(judge):
     most = judge.value("10 million open sessions", "one event", "step and commit")
     judge.at_most("an event at 10 million open sessions at most 1.5 times one at 10 thousand", 1.5,
                   "times", quotient(most, small))
+    judge.at_most("the same of all that weir run does, against that with one million", 1.5,
+                  "times", quotient(judge.value(MAIN, "weir run", "events per CPU second"),
+                                    judge.value("ten million sessions, lz4", "weir run",
+                                                "events per CPU second")))
     judge.at_most("at most 100 bytes resident per open session", 100, "bytes",
                   judge.value("10 million open sessions", "an open session", "resident"))
 

@@ -3,6 +3,7 @@
 stays what one undisturbed run counts. The proxy of this folder stands between weir and Redis."""
 
 import os
+import subprocess
 import time
 
 import weirfault as f
@@ -273,7 +274,7 @@ def last_commit(data, key):
 
 def aof_cut(checks):
     """The append-only file ends at any byte of the last commit: the old state whole, or the new."""
-    private = t.Service("redis")
+    private = t.Service("redis", *t.ONE_FILE)
     log = f.Log(3000)
     config = log.config("aof", redis=private.env["REDIS_URL"], sinks=[])
     weir = t.Weir(config)
@@ -293,23 +294,43 @@ def aof_cut(checks):
     with open(path, "rb") as whole:
         data = whole.read()
     begin, end, ends = last_commit(data, config.tag(0, "meta").encode())
-    cuts = list(range(begin, end + 1)) if f.LONG else sorted(
-        {begin, begin + 1, end - 1, *ends})
     figures, counts = f.Figures("the append-only file cut"), [0, 0]
-    for cut in cuts:
-        with open(path, "wb") as out:
-            out.write(data[:cut])
-        private.resume()
+
+    def look(cut):
         got = f.dump(config)
         counts[got == new] += 1
+        figures.injected += 1
         if got not in (old, new):
             checks.that(False, f"cut at {cut} of {begin}..{end}: neither the old nor the new state")
-        elif cut in (begin, ends[len(ends) // 2] - 3, end):
+        return got in (old, new)
+
+    for cut in sorted({begin, begin + 1, end - 1, *ends}):
+        write(path, data[:cut])
+        private.resume()
+        if look(cut) and cut in (begin, ends[len(ends) // 2] - 3, end):
             went_on(checks, log, config, cut - begin)
         private.order("halt")
-        figures.injected += 1
+    for cut in range(begin, end + 1) if f.LONG else ():
+        write(path, data[:cut])
+        with subprocess.Popen(["redis-server", os.path.join(private.dir, "redis.conf")],
+                              stdout=subprocess.DEVNULL) as server:
+            t.wait_until(10, lambda: answers(config.redis), f"a Redis with {cut} bytes")
+            look(cut)
+            server.kill()  # without the pauses of an end in order: these are thousands
     checks.that(counts[0] > 0 and counts[1] > 0, f"old and new states: {counts}")
     figures.show(bytes_of_the_commit=end - begin, old_states=counts[0], new_states=counts[1])
+
+
+def answers(url):
+    try:
+        return t.Redis(url).do("PING") in (b"PONG", "PONG")
+    except (OSError, t.RedisError):  # also while it loads
+        return False
+
+
+def write(path, data):
+    with open(path, "wb") as out:
+        out.write(data)
 
 
 def went_on(checks, log, config, cut):

@@ -89,7 +89,7 @@ def redis_away(checks):
 
 def redis_rolled_back(checks):
     """Redis comes back without its last seconds, as after a fail-over to a lagging replica."""
-    private = t.Service("redis")
+    private = t.Service("redis", *t.ONE_FILE)
     config = stream_config("rollback", redis=private.env["REDIS_URL"], http=HTTP)
     path, end = traffic(checks, config, 100000)
     redis = t.Redis(config.redis)

@@ -230,7 +230,7 @@ def flood_in_a_group(checks):
 
 def group_too_small(checks):
     """What the group leaves is known before partitions are claimed."""
-    group = MemoryGroup(40 * MIB)
+    group = MemoryGroup(32 * MIB)
     if not group.folder or SANITIZED:
         checks.skip(f"a small control group: {group.why if not SANITIZED else SANITIZED}")
         return

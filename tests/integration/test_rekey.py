@@ -342,7 +342,9 @@ def outage(checks):
     wait_copied(2, 20)
     produce_in_turn(config.topic, parts[2], brokers)
     private.kill()
-    run.wait_log("Kafka reports trouble", 30)
+    # the reader or the transaction notices first
+    run.wait(60, lambda: "Kafka reports trouble" in run.log() or "transport failure" in run.log(),
+             "it notices that the broker is away")
     private.resume()
     recovered = wait_copied(3, 90)
     produce_in_turn(config.topic, parts[3], brokers)

@@ -229,6 +229,10 @@ def is_gone(pid):
         return True
 
 
+# of Redis: its append-only file is never written anew, as a test copies or cuts it meanwhile
+ONE_FILE = ("--auto-aof-rewrite-percentage", "0")
+
+
 class Service:
     """A broker or a Redis of the test's own, that may be stopped and killed."""
 

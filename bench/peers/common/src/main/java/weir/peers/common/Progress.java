@@ -3,6 +3,7 @@ package weir.peers.common;
 import com.sun.management.OperatingSystemMXBean;
 import java.io.IOException;
 import java.lang.management.ManagementFactory;
+import java.util.Arrays;
 import java.util.List;
 import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.atomic.AtomicLong;
@@ -26,14 +27,22 @@ public final class Progress {
 
     private record Mark(long events, long cpuNs, long wallNs) {}
 
-    /** `before`: so many records were read by a run that this one goes on from. `commitsToKill`: with
-     * more commits than that, one is done. */
-    public Progress(Options options, long records, long before, long commitsToKill) {
+    /** `before`: so many records of each partition were read by a run that this one goes on from.
+     * `commitsToKill`: with more commits than that, one is done. */
+    public Progress(Options options, long records, long[] before, long commitsToKill) {
+        long read = Arrays.stream(before).sum();
         total = records;
-        warm = before + Math.min(options.warmEvents(), (records - before) / 2);
+        warm = read + Math.min(options.warmEvents(), (records - read) / 2);
         killAfter = options.killAfter();
         this.commitsToKill = commitsToKill;
-        newCount().set(before);
+        for (long count : before) {
+            newCount().set(count);
+        }
+    }
+
+    /** That of a partition, of which `before` told. */
+    public AtomicLong count(int partition) {
+        return counts.get(partition);
     }
 
     /** A count for one thread's own use, so that counting costs the others nothing. */

@@ -36,18 +36,20 @@ public final class Topic {
         }
     }
 
-    /** How many of them a group has committed. */
-    public static long committed(Options options, String group) {
-        try (var consumer = consumer(options, group)) {
-            long committed = 0;
-            var offsets = consumer.committed(new HashSet<>(partitions(options)));
+    /** The offset at which each partition begins. */
+    public static long[] begins(Options options) {
+        try (var consumer = consumer(options, null)) {
             Map<TopicPartition, Long> begins = begins(options, consumer);
-            for (TopicPartition partition : partitions(options)) {
-                if (offsets.get(partition) != null) {
-                    committed += offsets.get(partition).offset() - begins.get(partition);
-                }
-            }
-            return committed;
+            return partitions(options).stream().mapToLong(begins::get).toArray();
+        }
+    }
+
+    /** How many records of each partition a group has committed. */
+    public static long[] committed(Options options, String group, long[] begins) {
+        try (var consumer = consumer(options, group)) {
+            var offsets = consumer.committed(new HashSet<>(partitions(options)));
+            return partitions(options).stream().mapToLong(partition -> offsets.get(partition) == null
+                    ? 0 : offsets.get(partition).offset() - begins[partition.partition()]).toArray();
         }
     }
 

@@ -51,7 +51,7 @@ public final class Main {
     private static String run(Options options) throws Exception {
         Publisher.check(options.redis());
         long records = Topic.records(options);
-        Run.progress = new Progress(options, records, 0, 0);
+        Run.progress = new Progress(options, records, new long[0], 0);
         Map<String, String> settings = settings(options);
         Configuration configuration = Configuration.fromMap(settings);
         Optional<String> before = Checkpoints.newest(checkpoints(options));

@@ -40,7 +40,8 @@ public final class Main {
         String application = options.isNamed() ? options.peer() + "-" + options.name()
                 : options.peer() + "-" + ProcessHandle.current().pid() + "-"
                         + System.currentTimeMillis();
-        long before = options.isNamed() ? Topic.committed(options, application) : 0;
+        long[] begins = Topic.begins(options);
+        long[] before = Topic.committed(options, application, begins);
         Progress progress = new Progress(options, records, before, options.partitions());
         Report report = new Report();
         Map<String, Object> settings = settings(options);
@@ -52,7 +53,7 @@ public final class Main {
         if (options.isNamed()) { // takes the place of the one that was killed at once
             config.put("main.consumer.group.instance.id", options.name());
         }
-        KafkaStreams streams = new KafkaStreams(topology(options, progress, report), config);
+        KafkaStreams streams = new KafkaStreams(topology(options, progress, begins, report), config);
         streams.setUncaughtExceptionHandler(Main::fail);
         try {
             streams.start();
@@ -65,11 +66,13 @@ public final class Main {
         }
     }
 
-    private static Topology topology(Options options, Progress progress, Report report) {
+    private static Topology topology(Options options, Progress progress, long[] begins,
+            Report report) {
         Topology topology = new Topology();
         topology.addSource("events", new ByteArrayDeserializer(), new ByteArrayDeserializer(),
                 options.topic());
-        topology.addProcessor("shop", () -> new ShopProcessor(options, progress, report), "events");
+        topology.addProcessor("shop", () -> new ShopProcessor(options, progress, begins, report),
+                "events");
         topology.addStateStore(new LoggedStoreBuilder<>(ShopProcessor.TALLY,
                 () -> new TallyStore(ShopProcessor.TALLY, progress.commits)), "shop");
         if (options.rocksDb()) {
@@ -91,7 +94,7 @@ public final class Main {
         settings.put("main.consumer.fetch.min.bytes", 64 << 10);
         settings.put("main.consumer.fetch.max.bytes", 4 << 20);
         if (options.guarantee().startsWith("exactly")) {
-            settings.put("producer.transaction.timeout.ms", 2 * options.commitMs() + 10_000);
+            settings.put("producer.transaction.timeout.ms", 2 * options.commitMs() + 60_000);
         }
         settings.put("producer.compression.type", "lz4");
         settings.put("producer.linger.ms", 100);

@@ -26,23 +26,29 @@ final class ShopProcessor implements Processor<byte[], byte[], Void, Void> {
     private final Options options;
     private final Progress progress;
     private final Report report;
-    private final AtomicLong count;
+    private final long[] begins;
     private final EventReader reader = new EventReader();
     private final Event event = new Event();
+    private ProcessorContext<Void, Void> context;
+    private AtomicLong count;
+    private long begin;
     private Sessions sessions;
     private Shop shop;
     private Publisher publisher;
     private boolean finished;
 
-    ShopProcessor(Options options, Progress progress, Report report) {
+    ShopProcessor(Options options, Progress progress, long[] begins, Report report) {
         this.options = options;
         this.progress = progress;
+        this.begins = begins;
         this.report = report;
-        count = progress.newCount();
     }
 
     @Override
-    public void init(ProcessorContext<Void, Void> context) {
+    public void init(ProcessorContext<Void, Void> given) {
+        context = given;
+        count = progress.count(context.taskId().partition());
+        begin = begins[context.taskId().partition()];
         if (options.rocksDb()) {
             KeyValueStore<Key, Session> store = context.getStateStore(SESSIONS);
             sessions = new StoredSessions(store);
@@ -66,7 +72,8 @@ final class ShopProcessor implements Processor<byte[], byte[], Void, Void> {
                 apply();
             }
         }
-        Progress.add(count);
+        long offset = context.recordMetadata().orElseThrow().offset();
+        count.lazySet(offset + 1 - begin); // a task that was begun anew reads some of them again
     }
 
     private void apply() {
