@@ -64,16 +64,17 @@ static void commit(struct bench *bench, int64_t until_ms) {
     }
 }
 
-/* Until the evaluator has come to that time. */
-static struct weir_evaluator_figures await(struct bench *bench, int64_t as_of_ms) {
+/* Until the evaluator has published that time, in one more step than `steps`. */
+static struct weir_evaluator_figures await(struct bench *bench, int64_t as_of_ms, uint64_t steps) {
     struct weir_evaluator_figures figures = {0};
     struct weir_err err = {0};
     int64_t end_us = weir_clock_monotonic_us() + (int64_t)WAIT_MAX_MS * 1000;
     do {
         weir_clock_sleep_ms(5);
         weir_evaluator_figures(bench->evaluator, &figures);
-    } while (figures.as_of_ms < as_of_ms && weir_clock_monotonic_us() < end_us);
-    if (figures.as_of_ms < as_of_ms)
+    } while ((figures.as_of_ms < as_of_ms || figures.steps <= steps) &&
+             weir_clock_monotonic_us() < end_us);
+    if (figures.as_of_ms < as_of_ms || figures.steps <= steps)
         bench_check(program, weir_err_set(&err, WEIR_ERR_UNREACHABLE, "the evaluator stands still"),
                     &err);
     return figures;
@@ -87,11 +88,11 @@ static void measure(struct bench *bench, long minutes, long slides) {
         commit(bench, at_ms += (int64_t)COMMIT_MINUTES * 60000);
     double before_bytes = bench_resident_bytes();
     bench_check(program, weir_evaluator_start(&bench->evaluator, bench->config, &err), &err);
-    struct weir_evaluator_figures last = await(bench, at_ms - SLIDE_MS);
+    struct weir_evaluator_figures last = await(bench, at_ms - SLIDE_MS, 0);
     double first_ms = (double)last.step_us_sum / 1000;
     for (long i = 0; i < slides; i++) {
         commit(bench, at_ms += SLIDE_MS);
-        struct weir_evaluator_figures now = await(bench, at_ms - SLIDE_MS);
+        struct weir_evaluator_figures now = await(bench, at_ms - SLIDE_MS, last.steps);
         step_ms[i] = (double)(now.step_us_sum - last.step_us_sum) / 1000;
         for (int s = 0; s < WEIR_STAGES; s++)
             stage_ms[s][i] = (double)(now.stage_us_sum[s] - last.stage_us_sum[s]) / 1000;

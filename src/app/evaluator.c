@@ -21,8 +21,7 @@
 /* The way of a window: keep the lease, look how far the partitions are, gather what changed, add
  * it up, check the data's quality, evaluate the rules, publish. */
 
-/* The lease is taken, or still ours. */
-static int keep_lease(struct weir_evaluator *e, struct weir_err *err) {
+int weir_evaluator_keep_lease(struct weir_evaluator *e, struct weir_err *err) {
     int64_t now_us = weir_clock_monotonic_us();
     if (e->leader && now_us - e->lease_us < LEASE_KEEP_US)
         return 0;
@@ -102,7 +101,7 @@ static int step(struct weir_evaluator *e, int64_t watermark_ms, struct weir_err 
     bool moved[WEIR_WINDOWS_MAX];
     int64_t since_us = weir_clock_monotonic_us();
     int status = weir_gather_buckets(e, err);
-    if (status != 0)
+    if (status != 0 || !e->leader)
         return status;
     end_stage(e, WEIR_STAGE_GATHER, &since_us);
     weir_alerting_prepare(e);
@@ -116,6 +115,9 @@ static int step(struct weir_evaluator *e, int64_t watermark_ms, struct weir_err 
     e->wall_ms = weir_clock_wall_ms();
     weir_quality_check(e, watermark_ms, e->wall_ms);
     end_stage(e, WEIR_STAGE_SUM, &since_us);
+    status = weir_evaluator_keep_lease(e, err); /* the sums of a day take seconds at first */
+    if (status != 0 || !e->leader)
+        return status;
     weir_publish_begin(e);
     status = weir_publish_windows(e, moved, err);
     if (status == 0)
@@ -137,7 +139,7 @@ static int step(struct weir_evaluator *e, int64_t watermark_ms, struct weir_err 
 }
 
 static int look(struct weir_evaluator *e, struct weir_err *err) {
-    int status = keep_lease(e, err);
+    int status = weir_evaluator_keep_lease(e, err);
     if (status != 0 || !e->leader)
         return status;
     status = weir_gather_members(e, err);

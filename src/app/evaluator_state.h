@@ -105,6 +105,11 @@ struct weir_evaluator {
     char why[256]; /* what was last said of Redis being away; empty while it is not */
 };
 
+/* evaluator.c: the lease is taken, or still ours; else `leader` is false afterwards, and nothing
+ * may be published. 0 or -WEIR_ERR_UNREACHABLE. Asks Redis once a second at most, so a step that
+ * takes long calls it now and then. */
+int weir_evaluator_keep_lease(struct weir_evaluator *evaluator, struct weir_err *err);
+
 /* gather.c: every function 0 or -WEIR_ERR_UNREACHABLE. */
 /* Which partitions there are, and how far each has come. */
 int weir_gather_members(struct weir_evaluator *evaluator, struct weir_err *err);

@@ -254,7 +254,7 @@ static int ask_names(struct weir_evaluator *e, struct moved *moved, size_t *len,
 static int read_moved(struct weir_evaluator *e, const struct moved *moved, size_t len,
                       struct weir_err *err) {
     int status = 0;
-    for (size_t from = 0, to = 0; from < len && status == 0; from = to) {
+    for (size_t from = 0, to = 0; from < len && status == 0 && e->leader; from = to) {
         size_t asked = 0;
         while (to < len && status == 0 && (to == from || asked < ASKED_AT_ONCE)) {
             status = ask_member(e, moved[to].member, moved[to].names, err);
@@ -262,6 +262,8 @@ static int read_moved(struct weir_evaluator *e, const struct moved *moved, size_
         }
         for (size_t i = from; i < to && status == 0; i++)
             status = read_member(e, moved[i].member, moved[i].names, err);
+        if (status == 0)
+            status = weir_evaluator_keep_lease(e, err); /* a day of all partitions takes long */
     }
     if (status != 0)
         weir_redis_disconnect(e->redis); /* answers are on their way */
