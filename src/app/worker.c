@@ -11,10 +11,10 @@
 #define TICK_US 1000000
 #define REDIS_TIMEOUT_MS 5000
 #define TOPIC_LOOKS 10
+#define TOPIC_LOOK_MS 300
 #define AHEAD 2 /* records whose bytes are on their way */
 #define CACHE_LINE 64
 #define PREFETCH_BYTES_MAX 1024
-#define TOPIC_LOOK_MS 300
 
 /* The way of a record: take, decode, apply (session and windows), commit. A few records lie
  * between decode and apply, so that the session's memory is there when its turn comes. */

@@ -1,36 +1,15 @@
 /* Which record was read last: what tells a topic from another one of its name. */
 #include <inttypes.h>
-#include <string.h>
+#include <xxhash.h>
 
 #include "io/kafka_internal.h"
-
-#define MIX UINT64_C(0x9e3779b97f4a7c15)
-
-static uint64_t mixed(uint64_t hash, uint64_t word) {
-    hash = (hash ^ word) * MIX;
-    return hash ^ hash >> 32;
-}
-
-static uint64_t hash_of(uint64_t hash, const void *bytes, size_t len) {
-    const char *at = bytes;
-    hash = mixed(hash, len);
-    for (; len >= sizeof(uint64_t); len -= sizeof(uint64_t), at += sizeof(uint64_t)) {
-        uint64_t word;
-        memcpy(&word, at, sizeof word);
-        hash = mixed(hash, word);
-    }
-    uint64_t word = 0;
-    if (len > 0)
-        memcpy(&word, at, len);
-    return mixed(hash, word);
-}
 
 static struct weir_mark mark_of(int64_t offset, int64_t timestamp_ms, const void *key,
                                 size_t key_len, const void *value, size_t len) {
     return (struct weir_mark){.known = true,
                               .offset = offset,
                               .timestamp_ms = timestamp_ms,
-                              .hash = hash_of(hash_of(MIX, key, key_len), value, len)};
+                              .hash = XXH3_64bits_withSeed(value, len, XXH3_64bits(key, key_len))};
 }
 
 void weir_consumer_keep_marks(struct weir_consumer *consumer, const struct weir_record *records,

@@ -80,14 +80,7 @@ def crash_at(checks, log, program, point):
     second = t.Weir(config, program=program)
     if counted < log.total:
         figures.recovered.append(f.wait_progress(config, second))
-    log.wait_counted(config, second)
-    f.settle(config)
-    sinks.wait_empty(config)
-    checks.equal(second.stop(), 0, f"{point}: exit code of the successor")
-    figures.take(second)
-    f.same_dump(checks, log, config, point)
-    told = sinks.check(checks, config, point)
-    figures.show(counted_before=counted, alerts=told)
+    f.finish(checks, log, config, sinks, [second], figures, counted_before=counted)
 
 
 def random_kills(checks):
@@ -110,13 +103,7 @@ def random_kills(checks):
         figures.take(weir)
         weir = t.Weir(config)
     left = log.total - sum(t.offsets(redis, config, f.PARTITIONS))
-    log.wait_counted(config, weir)
-    f.settle(config)
-    sinks.wait_empty(config)
-    checks.equal(weir.stop(), 0, "exit code of the last")
-    f.same_dump(checks, log, config, "random kills")
-    told = sinks.check(checks, config, "random kills")
-    figures.show(left_to_the_last=left, alerts=told)
+    f.finish(checks, log, config, sinks, [weir], figures, left_to_the_last=left)
 
 
 def main():

@@ -43,14 +43,8 @@ def agree(both):
 
 def finish(checks, log, config, sinks, both, figures):
     log.wait_counted(config, both[0])
-    f.settle(config)
-    sinks.wait_empty(config, 60)
     agree(both)
-    for weir in both:
-        checks.equal(weir.stop(), 0, f"{figures.name}: exit code")
-        figures.take(weir)
-    f.same_dump(checks, log, config, figures.name)
-    figures.show(alerts=sinks.check(checks, config, figures.name))
+    f.finish(checks, log, config, sinks, both, figures)
 
 
 def every_point(checks):
@@ -137,14 +131,7 @@ def members_come_and_go(checks):
         else:
             checks.equal(leaver.stop(), 0, "exit code of the one that leaves")
         figures.take(leaver).injected += 1
-    last = members[0]
-    log.wait_counted(config, last)
-    f.settle(config)
-    sinks.wait_empty(config, 60)
-    checks.equal(last.stop(), 0, "exit code of the last")
-    figures.take(last)
-    f.same_dump(checks, log, config, figures.name)
-    figures.show(alerts=sinks.check(checks, config, figures.name))
+    f.finish(checks, log, config, sinks, members, figures)
 
 
 def main():

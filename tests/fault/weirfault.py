@@ -278,6 +278,18 @@ class Sinks:
         return len(want)
 
 
+def finish(checks, log, config, sinks, weirs, figures, **shown):
+    """To the end of the log with those that are left, and all that must hold then."""
+    log.wait_counted(config, weirs[0])
+    settle(config)
+    sinks.wait_empty(config, 60)
+    for weir in weirs:
+        checks.equal(weir.stop(), 0, f"{figures.name}: exit code")
+        figures.take(weir)
+    same_dump(checks, log, config, figures.name)
+    figures.show(**shown, alerts=sinks.check(checks, config, figures.name))
+
+
 # ---- the proxy ----
 
 
