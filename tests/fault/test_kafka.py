@@ -191,7 +191,7 @@ def topic_made_again_longer(checks):
     """The new topic holds more records than were counted of the old one, when weir looks: at a
     start, and when the topic was gone for so long that Kafka's client noticed."""
     log = f.Log(3000)
-    soon = {**f.SLOWLY, "topic.metadata.refresh.interval.ms": 1000}  # it looks for the topic itself
+    soon = {**f.STATIC, "topic.metadata.refresh.interval.ms": 1000}  # it looks for the topic itself
     stopped, running = log.config("longer", soon), log.config("longer", soon)
     for config in (stopped, running):
         weir = t.Weir(config)
