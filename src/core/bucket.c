@@ -187,14 +187,14 @@ void weir_hll_add(uint8_t *hll, uint64_t hash) {
 
 double weir_hll_estimate(const uint8_t *hll) {
     const double m = WEIR_HLL_REGISTERS;
+    int of_rank[256] = {0};
+    for (int i = 0; i < WEIR_HLL_REGISTERS; i++)
+        of_rank[hll[i]]++;
     double sum = 0;
-    int zeros = 0;
-    for (int i = 0; i < WEIR_HLL_REGISTERS; i++) {
-        sum += ldexp(1, -hll[i]);
-        zeros += hll[i] == 0;
-    }
+    for (int rank = 0; rank < 256; rank++)
+        sum += ldexp(of_rank[rank], -rank);
     double estimate = 0.7213 / (1 + 1.079 / m) * m * m / sum;
-    if (estimate <= 2.5 * m && zeros > 0)
-        return m * log(m / zeros);
+    if (estimate <= 2.5 * m && of_rank[0] > 0)
+        return m * log(m / of_rank[0]);
     return estimate;
 }
