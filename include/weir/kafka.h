@@ -128,6 +128,8 @@ int weir_consumer_partitions_of(struct weir_consumer *consumer, const char *topi
                                 struct weir_err *err);
 int weir_consumer_range_of(struct weir_consumer *consumer, const char *topic, int32_t partition,
                            int64_t *low, int64_t *high, struct weir_err *err);
+/* Whether its fatal error is that another member took its name (group.instance.id). */
+bool weir_consumer_fenced(const struct weir_consumer *consumer);
 /* False from the first lost connection to all brokers until one answers again. */
 bool weir_consumer_reachable(const struct weir_consumer *consumer);
 uint64_t weir_consumer_errors(const struct weir_consumer *consumer);

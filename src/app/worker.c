@@ -10,6 +10,7 @@
 #define POLL_MS 100
 #define TICK_US 1000000
 #define REDIS_TIMEOUT_MS 5000
+#define JOIN_AGAIN_US 60000000 /* at most so often */
 #define TOPIC_LOOKS 10
 #define TOPIC_LOOK_MS 300
 #define AHEAD 2 /* records whose bytes are on their way */
@@ -110,6 +111,34 @@ static bool commit_is_due(const struct weir_worker *w, int64_t now_us) {
     return full || now_us >= w->commit_us;
 }
 
+static int open_consumer(struct weir_worker *w, struct weir_consumer **consumer) {
+    struct weir_kafka_options kafka = w->config->kafka;
+    kafka.prefetch_bytes = w->config->prefetch_bytes / (size_t)w->config->workers;
+    struct weir_rebalance rebalance = {weir_own_assigned, weir_own_revoked, w};
+    return weir_consumer_new(consumer, &kafka, rebalance, &w->err);
+}
+
+/* A member with a name (group.instance.id) is fenced by another process of that name, but also by
+ * itself: when a broker dies that had let it in again and had not said so. So it joins once more; a
+ * name that two processes really share is taken again within seconds, and then one gives up. */
+static int join_again(struct weir_worker *w) {
+    int64_t now_us = weir_clock_monotonic_us();
+    if (w->joined_us != 0 && now_us - w->joined_us < JOIN_AGAIN_US)
+        return -w->err.code;
+    w->joined_us = now_us;
+    weir_log(WEIR_LOG_WARN, "worker",
+             "another member took its name in the group (group.instance.id); it joins again",
+             WEIR_INT("worker", w->number), WEIR_LOG_END);
+    struct weir_consumer *consumer;
+    int status = open_consumer(w, &consumer);
+    if (status != 0)
+        return status;
+    weir_consumer_free(w->consumer);
+    weir_own_free(w); /* what it had not committed is read again */
+    w->consumer = consumer;
+    return 0;
+}
+
 static int run(struct weir_worker *w) {
     int64_t tick_us = 0;
     while (!atomic_load(&w->stopping)) {
@@ -117,6 +146,8 @@ static int run(struct weir_worker *w) {
         int status = weir_own_claim(w);
         if (status == 0)
             status = take_records(w);
+        if (status != 0 && weir_consumer_fenced(w->consumer))
+            status = join_again(w);
         if (status != 0)
             return status;
         int64_t now_us = weir_clock_monotonic_us();
@@ -179,13 +210,11 @@ static int check_topics(struct weir_worker *w) {
 
 static int open_all(struct weir_worker *w) {
     const struct weir_config *config = w->config;
-    struct weir_kafka_options kafka = config->kafka;
-    kafka.prefetch_bytes = config->prefetch_bytes / (size_t)config->workers;
     int status = weir_mapping_new(&w->mapping, &config->mapping, &w->err);
     if (status == 0)
         status = weir_redis_new(&w->redis, config->redis_url, REDIS_TIMEOUT_MS, &w->err);
     if (status == 0)
-        status = weir_store_new(&w->store, w->redis, kafka.group, &w->err);
+        status = weir_store_new(&w->store, w->redis, config->kafka.group, &w->err);
     if (status == 0 && config->dead_letter_topic)
         status = weir_producer_new(&w->dead_letters, &config->kafka, &w->err);
     for (int i = 0; status == 0 && i < WEIR_PIPE; i++) {
@@ -194,9 +223,8 @@ static int open_all(struct weir_worker *w) {
     }
     w->records = calloc(WEIR_BATCH_MAX, sizeof *w->records);
     WEIR_ASSERT(w->records != NULL);
-    struct weir_rebalance rebalance = {weir_own_assigned, weir_own_revoked, w};
     if (status == 0)
-        status = weir_consumer_new(&w->consumer, &kafka, rebalance, &w->err);
+        status = open_consumer(w, &w->consumer);
     if (status == 0 && w->number == 0)
         status = check_topics(w);
     return status;

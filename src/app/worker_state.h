@@ -66,6 +66,7 @@ struct weir_worker {
     bool reassign;      /* the consumer must be told where to read on */
     bool fresh;         /* something was claimed, and none of its records has come */
     int64_t commit_us;  /* when the next commit is due */
+    int64_t joined_us;  /* when it joined the group again, 0: never */
     int64_t backoff_ms; /* Redis is away: the next pause between tries */
     char why[256];      /* what was last said of it */
     int64_t sample_us;  /* dead letters: when the next one may be logged */

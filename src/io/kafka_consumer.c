@@ -263,6 +263,10 @@ int weir_consumer_poll(struct weir_consumer *consumer, int timeout_ms, size_t ma
     return (int)count;
 }
 
+bool weir_consumer_fenced(const struct weir_consumer *consumer) {
+    return consumer->fenced;
+}
+
 bool weir_consumer_reachable(const struct weir_consumer *consumer) {
     return atomic_load(&consumer->reachable);
 }

@@ -51,6 +51,7 @@ struct weir_consumer {
     bool paused, closing;
     bool alone;            /* no member of the group */
     struct weir_err fatal; /* code 0: none; else the next poll returns it */
+    bool fenced;           /* that is: by another member of its name */
     struct weir_batch *pool;
     size_t batches_out;
     int64_t logged_us;  /* when an error was logged last */

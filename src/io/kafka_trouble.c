@@ -38,6 +38,7 @@ void weir_consumer_on_error(rd_kafka_t *rk, int code, const char *reason, void *
     if (code == RD_KAFKA_RESP_ERR__FATAL) {
         char words[512];
         rd_kafka_resp_err_t cause = rd_kafka_fatal_error(rk, words, sizeof words);
+        consumer->fenced = cause == RD_KAFKA_RESP_ERR_FENCED_INSTANCE_ID;
         weir_err_set(&consumer->fatal, WEIR_ERR_REFUSED,
                      "Kafka refuses this consumer for good (%s): %s; start it again, and give each "
                      "worker its own group.instance.id if one is set",

@@ -79,6 +79,39 @@ def broker_away(checks):
     figures.show(read_again=read - log.total, alerts=told)
 
 
+def name_taken(checks):
+    """Another member takes weir's name in the group: it joins again, and gives up the second time."""
+    log = f.Log(6000)
+    config = log.config("name", f.STATIC)
+    figures = f.Figures("its name in the group taken")
+
+    def namesake():
+        member = subprocess.Popen(
+            ["kcat", "-b", config.brokers, "-X", "group.instance.id=one", "-X",
+             "enable.auto.commit=false", "-G", config.group, log.topic],
+            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, stdin=subprocess.DEVNULL)
+        t.at_end(lambda: (member.kill(), member.wait()))
+        figures.injected += 1
+        return member
+
+    weir = t.Weir(config).wait_log("partition claimed", 30, times=f.PARTITIONS)
+    begun = time.monotonic()
+    other = namesake()
+    weir.wait_log("it joins again", 30)
+    weir.wait_log("partition claimed", 60, times=2 * f.PARTITIONS)
+    figures.recovered.append(time.monotonic() - begun)
+    t.wait_until(30, lambda: other.poll() is not None, "the other one is shut out")
+    log.more(2000)
+    log.wait_counted(config, weir)
+    f.settle(config)
+    f.same_dump(checks, log, config, "its name taken")
+    figures.take(weir)
+    namesake()
+    checks.equal(weir.wait_exit(60), 4, "exit code when its name is taken again")
+    checks.contains(weir.log(), "each worker its own group.instance.id", "what it says")
+    figures.show()
+
+
 def leaders_are_back(cluster, log):
     return min(cluster.leaders(log.topic)) >= 0
 
@@ -305,7 +338,8 @@ def log_disk_full(checks):
 def main():
     f.need_tools("kcat", "java")
     checks = t.Checks("kafka")
-    f.run_beside(checks, 4, leader_change, broker_away, topic_made_again, topic_made_again_longer,
+    f.run_beside(checks, 4, leader_change, broker_away, name_taken, topic_made_again,
+                 topic_made_again_longer,
                  retention_passes, retention_just_there, clock_off, partitions_added,
                  transactions_given_up, log_disk_full)
     checks.finish()

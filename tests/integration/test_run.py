@@ -32,6 +32,7 @@ from weirstream import (
 )
 
 DATA = os.path.join(t.SHARED, "data")
+SLOW = 4 if os.environ.get("WEIR_SANITIZED") == "tsan" else 1
 
 
 def has_data(checks, *files):
@@ -233,7 +234,7 @@ def check_published(checks, redis, config, weir):
 def restart_by_sigterm(checks):
     """SIGTERM in the middle of a backlog, three times."""
     config = stream_config("sigterm")
-    path, end = traffic(checks, config, 200000)
+    path, end = traffic(checks, config, 200000 // SLOW)
     redis = t.Redis()
     feeder = Feeder(config, path, 6)
     middle = 0
@@ -252,7 +253,7 @@ def restart_by_kill(checks):
     """kill -9 ten times at random; a static member of the group, so that it is back at once."""
     config = stream_config("kill")
     config.change(kafka={"rdkafka": {**t.FAST_GROUP, "group.instance.id": "one"}})
-    path, end = traffic(checks, config, 300000)
+    path, end = traffic(checks, config, 300000 // SLOW)
     redis = t.Redis()
     feeder = Feeder(config, path, 16)
     places = []
@@ -272,7 +273,7 @@ def restart_by_kill(checks):
 def processes_and_workers(checks):
     """Two processes of one worker, one of two: the same."""
     config = stream_config("processes")
-    path, end = traffic(checks, config, 150000)
+    path, end = traffic(checks, config, 150000 // SLOW)
     with open(path, "rb") as lines:
         keyed = [(json.loads(line)["session"], line.rstrip(b"\n")) for line in lines]
     first = t.Weir(config).wait_log("partition claimed", times=PARTITIONS)

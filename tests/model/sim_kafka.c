@@ -263,6 +263,11 @@ int weir_consumer_partitions(struct weir_consumer *consumer, int32_t topic, stru
     return status == 0 ? sim->partitions : status;
 }
 
+bool weir_consumer_fenced(const struct weir_consumer *consumer) {
+    (void)consumer;
+    return false;
+}
+
 bool weir_consumer_reachable(const struct weir_consumer *consumer) {
     (void)consumer;
     return true;
