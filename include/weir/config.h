@@ -30,6 +30,7 @@ struct weir_memory_shares {
     size_t commit;       /* changes of one worker that wait for a commit */
     size_t partition;    /* what one partition may take at most */
     uint32_t partitions; /* how many of those fit */
+    size_t windows;      /* what the evaluator's windows may take; 0: any number of bytes */
 };
 
 struct weir_config {

@@ -9,6 +9,11 @@
  *
  * Segments are numbered here over all partitions: 0 is the total, then values of dimensions in the
  * order of their appearance.
+ *
+ * A limit holds the memory down: where it would be passed, the number of values that a dimension
+ * may keep apart is halved, until it fits. The values met first stay, as exact as before over all
+ * partitions; the others, and new ones from then on, count under `_other`. Totals and the sums of a
+ * dimension never change by that, and what once was put together is not taken apart again.
  */
 #ifndef WEIR_ROLLUP_H
 #define WEIR_ROLLUP_H
@@ -23,8 +28,15 @@
 
 struct weir_rollup;
 
+#define WEIR_KEEP_ALL UINT32_MAX
+
 /* The plan is borrowed. NULL when memory is out. */
 struct weir_rollup *weir_rollup_new(const struct weir_plan *plan);
+/* While it is empty: the most that weir_rollup_memory may say, 0: any number of bytes; and the
+ * values of a dimension that are kept apart at most, beside `_other` and `_none`. */
+void weir_rollup_limit(struct weir_rollup *rollup, size_t bytes, uint32_t keep);
+/* What that has come down to. */
+uint32_t weir_rollup_keep(const struct weir_rollup *rollup);
 void weir_rollup_free(struct weir_rollup *rollup);
 
 /* A new partition's number. */
@@ -38,6 +50,8 @@ int weir_rollup_values(struct weir_rollup *rollup, uint32_t partition, uint32_t 
 int weir_rollup_bucket(struct weir_rollup *rollup, uint32_t partition, int level, int64_t index,
                        const void *bytes, size_t len);
 
+/* Where the next advance will go to: spares what no window asks for then. */
+void weir_rollup_expect(struct weir_rollup *rollup, int64_t watermark_ms);
 /* Moves every window to the last end of its slide at or before `watermark_ms`. Never back. */
 void weir_rollup_advance(struct weir_rollup *rollup, int64_t watermark_ms);
 /* The time that a window is true of, INT64_MIN before the first advance. */

@@ -224,12 +224,20 @@ char *weir_alert_json(const struct weir_evaluator *e, const struct weir_rule *ru
     return json;
 }
 
-char *weir_alert_json_resolved(const struct weir_tracked *tracked, int64_t as_of_ms) {
+char *weir_alert_json_ended(const struct weir_tracked *tracked, int64_t as_of_ms, const char *why) {
     json_t *alert = json_loads(tracked->json, 0, NULL);
     if (!alert)
         alert = json_object();
     put_id(alert, tracked, "resolved");
     put_times(alert, tracked, "resolved", as_of_ms);
+    if (why) {
+        char text[SUMMARY_MAX];
+        const char *summary = json_string_value(json_object_get(alert, "summary"));
+        snprintf(text, sizeof text, "%s; ended without a recovery: %s", summary ? summary : "",
+                 why);
+        json_object_set_new(alert, "summary", json_string(text));
+        json_object_set_new(alert, "data_quality", json_string(why));
+    }
     char *json = json_dumps(alert, JSON_COMPACT | JSON_REAL_PRECISION(12));
     json_decref(alert);
     WEIR_ASSERT(json != NULL);

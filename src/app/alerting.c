@@ -335,6 +335,35 @@ static bool is_warm(const struct weir_evaluator *e, const struct weir_rule *rule
     return as_of_ms != INT64_MIN && from_ms - e->config->warm_up_ms >= e->first_ms;
 }
 
+/* Told only if people know of it; `why` as in weir_alert_json_ended. */
+static void end(struct weir_evaluator *e, struct weir_tracked *tracked, const char *why) {
+    if (tracked->in_firing && tracked->json) {
+        tracked->alert.changes++;
+        char *ended = weir_alert_json_ended(tracked, e->as_of_ms, why);
+        free(tracked->json);
+        tracked->json = ended;
+        snprintf(tracked->told_state, sizeof tracked->told_state, "resolved");
+        tell_stream(e, tracked);
+        tell_sinks(e, tracked);
+    }
+    command3(e, "HDEL", "firing", tracked->alert.fingerprint, NULL);
+    command3(e, "HDEL", "alertstate", tracked->alert.fingerprint, NULL);
+    forget(e, tracked);
+}
+
+/* Alerts of values that now count under `_other`: the step of their rule has left them out. */
+static void end_unwatched(struct weir_evaluator *e, const struct weir_rule *rule, uint32_t window) {
+    if (weir_rollup_keep(e->rollup) == WEIR_KEEP_ALL)
+        return;
+    int64_t as_of_ms = weir_rollup_as_of(e->rollup, window);
+    uint64_t print = rule_print(rule);
+    for (size_t i = e->tracked_len; i-- > 0;)
+        if (e->tracked[i].rule == print && e->tracked[i].alert.as_of_ms < as_of_ms)
+            end(e, &e->tracked[i],
+                "this value is no longer watched, as `memory` is too small to keep it apart from "
+                "_other");
+}
+
 static void step_rule(struct weir_evaluator *e, const struct weir_rule *rule, uint32_t window) {
     if (!is_warm(e, rule, window))
         return;
@@ -345,6 +374,7 @@ static void step_rule(struct weir_evaluator *e, const struct weir_rule *rule, ui
     for (uint32_t s = 1; s < weir_rollup_segments(e->rollup); s++)
         if (weir_rollup_dimension(e->rollup, s) == rule->by[0])
             step_segment(e, rule, window, s);
+    end_unwatched(e, rule, window);
 }
 
 void weir_alerting_step(struct weir_evaluator *e, const bool *moved) {
@@ -366,21 +396,7 @@ static bool has_rule(const struct weir_evaluator *e, uint64_t print) {
 }
 
 void weir_alerting_orphans(struct weir_evaluator *e) {
-    for (size_t i = e->tracked_len; i-- > 0;) {
-        struct weir_tracked *tracked = &e->tracked[i];
-        if (has_rule(e, tracked->rule))
-            continue;
-        if (tracked->in_firing && tracked->json) {
-            tracked->alert.changes++;
-            char *resolved = weir_alert_json_resolved(tracked, e->as_of_ms);
-            free(tracked->json);
-            tracked->json = resolved;
-            snprintf(tracked->told_state, sizeof tracked->told_state, "resolved");
-            tell_stream(e, tracked);
-            tell_sinks(e, tracked);
-        }
-        command3(e, "HDEL", "firing", tracked->alert.fingerprint, NULL);
-        command3(e, "HDEL", "alertstate", tracked->alert.fingerprint, NULL);
-        forget(e, tracked);
-    }
+    for (size_t i = e->tracked_len; i-- > 0;)
+        if (!has_rule(e, e->tracked[i].rule))
+            end(e, &e->tracked[i], NULL);
 }

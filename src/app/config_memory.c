@@ -82,6 +82,7 @@ void weir_load_memory(struct weir_loader *loader, struct weir_config *config) {
         memory->producer = PRODUCER_MAX;
     config->kafka.queue_bytes = memory->producer;
     memory->commit = memory->limit / 64 / workers;
+    memory->windows = memory->limit / 8;
     memory->partition = with_sessions(&config->plan);
     memory->partitions = (uint32_t)(half / memory->partition);
 }

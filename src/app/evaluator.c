@@ -96,15 +96,38 @@ static void add_figures(struct weir_evaluator *e) {
         e->figures.step_us_max = took_us;
 }
 
+/* The windows met their share of `memory`: what that did, and that no more can be done. */
+static void tell_limit(struct weir_evaluator *e) {
+    uint32_t keep = weir_rollup_keep(e->rollup);
+    size_t bytes = weir_rollup_memory(e->rollup), limit = e->config->memory.windows;
+    bool full = limit > 0 && bytes > limit;
+    if (keep < e->told_keep)
+        weir_log(WEIR_LOG_WARN, "evaluator",
+                 "the windows over all partitions met their eighth of `memory`: fewer values of a "
+                 "dimension are kept apart, the others count under `_other`; raise `memory`, or "
+                 "lower events.max_values or the longest window, and restart",
+                 WEIR_INT("values_kept", keep), WEIR_INT("bytes", (int64_t)bytes),
+                 WEIR_INT("limit_bytes", (int64_t)limit), WEIR_LOG_END);
+    if (full && !e->told_full)
+        weir_log(WEIR_LOG_WARN, "evaluator",
+                 "the windows over all partitions take more than their eighth of `memory`, though "
+                 "no values are kept apart; raise `memory`, or lower the longest window",
+                 WEIR_INT("bytes", (int64_t)bytes), WEIR_INT("limit_bytes", (int64_t)limit),
+                 WEIR_LOG_END);
+    e->told_keep = keep;
+    e->told_full = full;
+}
+
 /* One slide: everything that a new time brings, in one atomic step. */
 static int step(struct weir_evaluator *e, int64_t watermark_ms, struct weir_err *err) {
     bool moved[WEIR_WINDOWS_MAX];
     int64_t since_us = weir_clock_monotonic_us();
-    int status = weir_gather_buckets(e, err);
+    int status = weir_gather_buckets(e, watermark_ms, err);
     if (status != 0 || !e->leader)
         return status;
     end_stage(e, WEIR_STAGE_GATHER, &since_us);
     weir_alerting_prepare(e);
+    tell_limit(e);
     weir_rollup_advance(e->rollup, watermark_ms);
     e->as_of_ms = watermark_ms;
     int64_t first_ms = weir_rollup_first_ms(e->rollup);
@@ -169,6 +192,7 @@ static void show_figures(struct weir_evaluator *e) {
     figures->segments = weir_rollup_segments(e->rollup);
     figures->as_of_ms = e->as_of_ms;
     figures->memory_bytes = weir_rollup_memory(e->rollup);
+    figures->values_kept = e->leader ? weir_rollup_keep(e->rollup) : WEIR_KEEP_ALL;
     figures->firing = figures->pending = 0;
     for (size_t i = 0; i < e->tracked_len; i++) {
         figures->firing += e->tracked[i].alert.state == WEIR_FIRING;

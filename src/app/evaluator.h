@@ -30,6 +30,7 @@ struct weir_evaluator_figures {
     uint32_t partitions, segments;
     int64_t as_of_ms; /* of the finest window, INT64_MIN before the first step */
     uint64_t memory_bytes;
+    uint32_t values_kept; /* see weir_rollup_keep */
     uint32_t firing, pending;
     char suspect[160]; /* why the data cannot be trusted, empty when they can */
     uint64_t alert_changes;

@@ -76,6 +76,8 @@ struct weir_evaluator {
     int64_t lease_us; /* when it was last kept */
 
     struct weir_rollup *rollup;
+    uint32_t told_keep; /* what was last said of its limit */
+    bool told_full;
     struct weir_member *members;
     size_t members_len;
     int64_t first_ms;                   /* where the data begin, also those that Redis let go */
@@ -115,13 +117,14 @@ int weir_evaluator_keep_lease(struct weir_evaluator *evaluator, struct weir_err 
 int weir_gather_members(struct weir_evaluator *evaluator, struct weir_err *err);
 /* The time up to which every partition is complete; INT64_MIN when there is none yet. */
 int64_t weir_gather_watermark(const struct weir_evaluator *evaluator);
-/* The buckets that changed since the last time, into the rollup. */
-int weir_gather_buckets(struct weir_evaluator *evaluator, struct weir_err *err);
+/* The buckets that changed since the last time, into the rollup, which will go to that time. */
+int weir_gather_buckets(struct weir_evaluator *evaluator, int64_t watermark_ms,
+                        struct weir_err *err);
 /* The next answer to what was asked. An error of Redis's own is a failure too: it must not pass for
  * an empty answer. */
 int weir_gather_answer(struct weir_evaluator *evaluator, struct weir_reply **reply,
                        struct weir_err *err);
-/* Forgets all that was read. */
+/* Forgets all that was read; under a new lease also that values were put together. */
 void weir_gather_reset(struct weir_evaluator *evaluator);
 
 /* quality.c: fills evaluator->suspect. */
@@ -137,7 +140,7 @@ void weir_alerting_prepare(struct weir_evaluator *evaluator);
 int weir_alerting_load(struct weir_evaluator *evaluator, struct weir_err *err);
 /* Steps every rule whose window moved (moved[w]), and adds what follows to the words. */
 void weir_alerting_step(struct weir_evaluator *evaluator, const bool *moved);
-/* Resolves alerts whose rule is gone. */
+/* Ends alerts whose rule is gone. */
 void weir_alerting_orphans(struct weir_evaluator *evaluator);
 /* What a rule looks at: one of the config's metrics, or a counter. */
 struct weir_metric weir_alerting_metric(const struct weir_evaluator *evaluator,
@@ -154,8 +157,9 @@ char *weir_alert_json(const struct weir_evaluator *evaluator, const struct weir_
                       const struct weir_sample *sample, struct weir_str segment,
                       const char *silenced);
 
-/* The last alert told, ended because its rule is gone. */
-char *weir_alert_json_resolved(const struct weir_tracked *tracked, int64_t as_of_ms);
+/* The last alert told, ended because its rule is gone (`why` NULL), or nobody can tell any more
+ * whether it is met: then `data_quality` and the summary say so. */
+char *weir_alert_json_ended(const struct weir_tracked *tracked, int64_t as_of_ms, const char *why);
 
 /* publish.c */
 /* as_of and number of what is in Redis, so that nothing goes back. */

@@ -9,7 +9,8 @@
 
 #define FRESH_US 15000000 /* an idle partition's owner commits every second */
 #define META_FIELDS 7
-#define ASKED_AT_ONCE 100 /* buckets; their bytes wait in memory until they are read */
+#define ASKED_AT_ONCE 100 /* buckets; Redis holds their bytes until they are read */
+#define WAIT_AT_MOST 16   /* buckets that may wait here for their dictionaries */
 
 int weir_gather_answer(struct weir_evaluator *e, struct weir_reply **reply, struct weir_err *err) {
     int status = weir_redis_read(e->redis, reply, err);
@@ -172,6 +173,7 @@ static int read_values(struct weir_evaluator *e, struct weir_member *member, str
     return 0;
 }
 
+/* 1: it is damaged, or its dictionary is behind. */
 static int take_bucket(struct weir_evaluator *e, struct weir_member *member, const char *name,
                        const struct weir_reply *bytes, struct weir_err *err) {
     int64_t level, index;
@@ -181,22 +183,16 @@ static int take_bucket(struct weir_evaluator *e, struct weir_member *member, con
         return damaged(err, member, "a bucket's name");
     if (bytes->type != WEIR_REPLY_TEXT)
         return 0; /* it fell out of retention between the two questions */
-    if (weir_rollup_bucket(e->rollup, member->number, (int)level, index, bytes->text, bytes->len) !=
-        0)
-        return damaged(err, member, "a bucket");
-    return 0;
+    return weir_rollup_bucket(e->rollup, member->number, (int)level, index, bytes->text,
+                              bytes->len) == 0
+               ? 0
+               : 1;
 }
 
-/* The questions of a partition that moved. Buckets are asked before the dictionaries, so that these
- * know every value the buckets use. */
-static int ask_member(struct weir_evaluator *e, const struct weir_member *member,
-                      const struct weir_reply *names, struct weir_err *err) {
+static int ask_values(struct weir_evaluator *e, const struct weir_member *member,
+                      struct weir_err *err) {
     char key[760];
     int status = 0;
-    for (size_t i = 0; i < names->items_len && status == 0; i++) {
-        snprintf(key, sizeof key, "%s:b:%s", member->tag, names->items[i]->text);
-        status = weir_redis_append(e->redis, 2, (const char *[]){"GET", key}, NULL, err);
-    }
     for (uint32_t d = 0; d < e->config->plan.dimensions_len && status == 0; d++) {
         snprintf(key, sizeof key, "%s:v:%u", member->tag, d);
         status = weir_redis_append(e->redis, 2, (const char *[]){"GET", key}, NULL, err);
@@ -204,20 +200,55 @@ static int ask_member(struct weir_evaluator *e, const struct weir_member *member
     return status;
 }
 
+/* So many that they are not to wait in memory for the dictionaries behind them. */
+static bool are_many(const struct weir_reply *names) {
+    return names->items_len > WAIT_AT_MOST;
+}
+
+/* The questions of a partition that moved. Dictionaries are asked behind the buckets, so that they
+ * know every value the buckets use; before many of them too, so that few have to wait. */
+static int ask_member(struct weir_evaluator *e, const struct weir_member *member,
+                      const struct weir_reply *names, struct weir_err *err) {
+    char key[760];
+    int status = are_many(names) ? ask_values(e, member, err) : 0;
+    for (size_t i = 0; i < names->items_len && status == 0; i++) {
+        snprintf(key, sizeof key, "%s:b:%s", member->tag, names->items[i]->text);
+        status = weir_redis_append(e->redis, 2, (const char *[]){"GET", key}, NULL, err);
+    }
+    return status == 0 ? ask_values(e, member, err) : status;
+}
+
+/* A bucket that uses a value which came to the dictionary since then waits for that. */
+static int read_bucket(struct weir_evaluator *e, struct weir_member *member, const char *name,
+                       struct weir_reply **waits, struct weir_err *err) {
+    struct weir_reply *bytes = NULL;
+    int status = weir_gather_answer(e, &bytes, err);
+    if (status == 0)
+        status = take_bucket(e, member, name, bytes, err);
+    if (status == 1)
+        *waits = bytes;
+    else
+        weir_reply_free(bytes);
+    return status == 1 ? 0 : status;
+}
+
 static int read_member(struct weir_evaluator *e, struct weir_member *member,
                        const struct weir_reply *names, struct weir_err *err) {
     int status = 0;
-    struct weir_reply **buckets = calloc(names->items_len + 1, sizeof(struct weir_reply *));
-    WEIR_ASSERT(buckets != NULL);
+    struct weir_reply **waiting = calloc(names->items_len + 1, sizeof(struct weir_reply *));
+    WEIR_ASSERT(waiting != NULL);
+    if (are_many(names))
+        status = read_values(e, member, err);
     for (size_t i = 0; i < names->items_len && status == 0; i++)
-        status = weir_gather_answer(e, &buckets[i], err);
+        status = read_bucket(e, member, names->items[i]->text, &waiting[i], err);
     if (status == 0)
         status = read_values(e, member, err);
     for (size_t i = 0; i < names->items_len && status == 0; i++)
-        status = take_bucket(e, member, names->items[i]->text, buckets[i], err);
+        if (waiting[i] && take_bucket(e, member, names->items[i]->text, waiting[i], err) != 0)
+            status = damaged(err, member, "a bucket");
     for (size_t i = 0; i < names->items_len; i++)
-        weir_reply_free(buckets[i]);
-    free(buckets);
+        weir_reply_free(waiting[i]);
+    free(waiting);
     if (status == 0) {
         member->seq = member->found_seq;
         memcpy(member->owner, member->found_owner, sizeof member->owner);
@@ -270,10 +301,11 @@ static int read_moved(struct weir_evaluator *e, const struct moved *moved, size_
     return status;
 }
 
-int weir_gather_buckets(struct weir_evaluator *e, struct weir_err *err) {
+int weir_gather_buckets(struct weir_evaluator *e, int64_t watermark_ms, struct weir_err *err) {
     struct moved *moved = calloc(e->members_len + 1, sizeof *moved);
     size_t len = 0;
     WEIR_ASSERT(moved != NULL);
+    weir_rollup_expect(e->rollup, watermark_ms);
     int status = ask_names(e, moved, &len, err);
     if (status == 0)
         status = read_moved(e, moved, len, err);
@@ -284,9 +316,13 @@ int weir_gather_buckets(struct weir_evaluator *e, struct weir_err *err) {
 }
 
 void weir_gather_reset(struct weir_evaluator *e) {
+    uint32_t keep = e->leader ? weir_rollup_keep(e->rollup) : WEIR_KEEP_ALL;
     weir_rollup_free(e->rollup);
     e->rollup = weir_rollup_new(&e->config->plan);
     WEIR_ASSERT(e->rollup != NULL);
+    weir_rollup_limit(e->rollup, e->config->memory.windows, keep);
+    e->told_keep = keep;
+    e->told_full = false;
     free(e->members);
     e->members = NULL;
     e->members_len = 0;

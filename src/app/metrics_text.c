@@ -12,6 +12,7 @@
 enum kind {
     U64,
     U32,
+    LIMIT, /* uint32_t; UINT32_MAX: none */
     SIZE,
     I64,    /* negative: not known */
     BOOL,   /* 0 or 1 */
@@ -72,6 +73,10 @@ static bool number_text(char *text, const struct sheet *sheet, enum kind kind, c
     case U64:
         return snprintf(text, NUMBER_MAX, "%" PRIu64, *(const uint64_t *)at) > 0;
     case U32:
+        return snprintf(text, NUMBER_MAX, "%" PRIu32, *(const uint32_t *)at) > 0;
+    case LIMIT:
+        if (*(const uint32_t *)at == UINT32_MAX)
+            return snprintf(text, NUMBER_MAX, "+Inf") > 0;
         return snprintf(text, NUMBER_MAX, "%" PRIu32, *(const uint32_t *)at) > 0;
     case SIZE:
         return snprintf(text, NUMBER_MAX, "%zu", *(const size_t *)at) > 0;
@@ -332,6 +337,9 @@ static const struct row rows[] = {
      EVALUATOR(as_of_ms), 0},
     {"weir_evaluator_memory_bytes", "gauge", "", "memory of the windows, about", put_evaluator, U64,
      EVALUATOR(memory_bytes), 0},
+    {"weir_evaluator_values_kept", "gauge", "",
+     "values of a dimension that the windows keep apart at most; +Inf until `memory` limits them",
+     put_evaluator, LIMIT, EVALUATOR(values_kept), 0},
     {"weir_evaluator_suspect", "gauge", "", "1 while the data cannot be trusted", put_suspect, BOOL,
      0, 0},
     {"weir_split_sessions_ratio", "gauge", "",

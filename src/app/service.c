@@ -11,7 +11,6 @@
 
 #define CHECK_TIMEOUT_MS 5000
 #define SENTENCE_MAX 512
-#define WINDOWS_SHARE 4 /* of the memory, for the evaluator's windows */
 
 static int check_redis(const struct weir_config *config, struct weir_err *err) {
     struct weir_redis *redis = NULL;
@@ -73,7 +72,8 @@ static void tell_memory(const struct weir_config *config) {
                  WEIR_INT("limit_bytes", (int64_t)config->memory.limit),
                  WEIR_INT("max_open", config->plan.sessions_max),
                  WEIR_INT("partitions", config->memory.partitions),
-                 WEIR_INT("prefetch_bytes", (int64_t)config->prefetch_bytes), WEIR_LOG_END);
+                 WEIR_INT("prefetch_bytes", (int64_t)config->prefetch_bytes),
+                 WEIR_INT("windows_bytes", (int64_t)config->memory.windows), WEIR_LOG_END);
 }
 
 int weir_service_start(struct weir_service *service, struct weir_config *config, bool rebuild,
@@ -161,19 +161,9 @@ static void tell_partitions(struct weir_service *service, uint32_t assigned) {
 
 void weir_service_watch_memory(struct weir_service *service) {
     const struct weir_memory_shares *memory = &service->config->memory;
-    struct weir_evaluator_figures windows;
     if (memory->limit == 0)
         return;
     tell_partitions(service, assigned_here(service));
-    weir_evaluator_figures(service->evaluator, &windows);
-    bool large = windows.memory_bytes > memory->limit / WINDOWS_SHARE;
-    if (large && !service->told_windows)
-        weir_log(WEIR_LOG_WARN, "memory",
-                 "the windows over all partitions take more than a quarter of `memory`; raise it, "
-                 "or lower events.max_values or the windows",
-                 WEIR_INT("bytes", (int64_t)windows.memory_bytes),
-                 WEIR_INT("segments", windows.segments), WEIR_LOG_END);
-    service->told_windows = large;
 }
 
 /* ---- reload ---- */

@@ -30,7 +30,6 @@ struct weir_service {
     struct weir_admin *admin;
     int64_t started_us;         /* monotonic */
     uint32_t told_partitions;   /* that do not fit; 0: they do */
-    bool told_windows;          /* too large */
     _Atomic bool reload_wanted; /* set by POST /-/reload; the main thread does it */
 };
 

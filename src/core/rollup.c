@@ -2,6 +2,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <xxhash.h>
 
 #include "core/rollup_state.h"
 #include "weir/err.h"
@@ -45,8 +46,39 @@ static void grow_rows(struct weir_rollup *r) {
     r->rows_cap = cap;
 }
 
+/* What the next segment needs, if there is no room for it: all arrays twice as long, and one of
+ * them beside its successor. */
+static size_t growth(const struct weir_rollup *r) {
+    if (r->segments.len < r->segments.cap)
+        return 0;
+    return weir_segments_memory(&r->segments) +
+           weir_rollup_rows_bytes(r, r->rows_cap, weir_rollup_arrays(r) + 1);
+}
+
+static bool is_reserved(struct weir_str text) {
+    return (text.len == 6 && memcmp(text.data, "_other", 6) == 0) ||
+           (text.len == 5 && memcmp(text.data, "_none", 5) == 0);
+}
+
+static bool is_new(const struct weir_rollup *r, int dimension, struct weir_str text) {
+    return (is_reserved(text) || r->kept[dimension] < r->keep) &&
+           weir_segments_find(&r->segments, dimension, text) == 0;
+}
+
+uint32_t weir_rollup_number(struct weir_rollup *r, int dimension, struct weir_str text) {
+    if (is_new(r, dimension, text)) {
+        r->kept[dimension] += !is_reserved(text);
+        return weir_segments_number(&r->segments, dimension, text);
+    }
+    uint32_t known = weir_segments_find(&r->segments, dimension, text);
+    return known ? known
+                 : weir_segments_find(&r->segments, dimension, (struct weir_str){"_other", 6});
+}
+
 static uint32_t segment_of(struct weir_rollup *r, int dimension, struct weir_str text) {
-    uint32_t number = weir_segments_number(&r->segments, dimension, text);
+    while (is_new(r, dimension, text) && weir_rollup_fold_beyond(r, growth(r)))
+        continue;
+    uint32_t number = weir_rollup_number(r, dimension, text);
     grow_rows(r);
     return number;
 }
@@ -58,6 +90,8 @@ struct weir_rollup *weir_rollup_new(const struct weir_plan *plan) {
     if (!r)
         return NULL;
     r->plan = plan;
+    r->keep = WEIR_KEEP_ALL;
+    r->expected_ms = INT64_MIN;
     r->counters = WEIR_C_CUSTOM + plan->custom_counters_len;
     r->row = (uint32_t)((r->counters + LINE_COUNTERS - 1) / LINE_COUNTERS * LINE_COUNTERS);
     for (int l = 0; l < WEIR_LEVELS; l++)
@@ -71,6 +105,7 @@ struct weir_rollup *weir_rollup_new(const struct weir_plan *plan) {
         WEIR_ASSERT(window->bins != NULL);
     }
     weir_segments_init(&r->segments);
+    weir_buf_init(&r->packed, WEIR_PACKED_MAX);
     grow_rows(r);
     return r;
 }
@@ -81,10 +116,8 @@ static void free_partition(struct weir_rollup_partition *partition) {
             free(partition->levels[l].buckets[i].bytes);
         free(partition->levels[l].buckets);
     }
-    for (int d = 0; d < WEIR_DIMENSIONS_MAX; d++) {
+    for (int d = 0; d < WEIR_DIMENSIONS_MAX; d++)
         free(partition->values[d].segments);
-        free(partition->values[d].bytes);
-    }
 }
 
 void weir_rollup_free(struct weir_rollup *r) {
@@ -103,6 +136,7 @@ void weir_rollup_free(struct weir_rollup *r) {
             free(r->sketches[l][i]);
         free(r->sketches[l]);
     }
+    weir_buf_close(&r->packed);
     free(r->addends);
     free(r->partitions);
     free(r);
@@ -117,10 +151,13 @@ uint32_t weir_rollup_add_partition(struct weir_rollup *r) {
 static void add_value(struct weir_rollup *r, struct weir_rollup_values *values, int dimension,
                       struct weir_str text) {
     if (values->len == values->cap) {
-        values->cap = values->cap ? values->cap * 2 : 16;
-        values->segments = resize(values->segments, values->cap * sizeof *values->segments);
+        uint32_t cap = values->cap ? values->cap * 2 : 16;
+        r->bytes += (cap - values->cap) * sizeof *values->segments;
+        values->cap = cap;
+        values->segments = resize(values->segments, cap * sizeof *values->segments);
     }
-    values->segments[values->len++] = segment_of(r, dimension, text);
+    uint32_t number = segment_of(r, dimension, text); /* may give new numbers to those before */
+    values->segments[values->len++] = number;
 }
 
 /* A dictionary only grows: buckets that are added up already use what it had. */
@@ -129,7 +166,7 @@ int weir_rollup_values(struct weir_rollup *r, uint32_t number, uint32_t dimensio
     struct weir_rollup_values *values = &r->partitions[number].values[dimension];
     size_t known = values->bytes_len;
     struct weir_reader in;
-    if (len < known || (known > 0 && memcmp(bytes, values->bytes, known) != 0))
+    if (len < known || (known > 0 && XXH3_64bits(bytes, known) != values->print))
         return -1;
     if (values->len == 0) {
         add_value(r, values, (int)dimension, (struct weir_str){"_other", 6});
@@ -149,11 +186,9 @@ int weir_rollup_values(struct weir_rollup *r, uint32_t number, uint32_t dimensio
         values->len = before;
         return -1;
     }
-    if (len > known) {
-        values->bytes = resize(values->bytes, len);
-        memcpy(values->bytes + known, (const char *)bytes + known, len - known);
-        values->bytes_len = len;
-    }
+    if (len > known)
+        values->print = XXH3_64bits(bytes, len);
+    values->bytes_len = len;
     return 0;
 }
 
@@ -212,27 +247,32 @@ static int check(const struct weir_rollup *r, const struct weir_rollup_partition
         if (count < 0 || weir_rollup_segment(partition, id) < 0)
             return -1;
         for (int i = 0; i < count; i++)
-            if (entries[i].id >= r->counters && entries[i].id < WEIR_BIN_FIRST)
+            if (entries[i].id >= r->counters && (entries[i].id < WEIR_BIN_FIRST || id != 0))
                 return -1;
     }
     return more;
+}
+
+static struct weir_rollup_bucket kept(struct weir_rollup *r,
+                                      const struct weir_rollup_partition *partition, int64_t index,
+                                      const void *bytes, size_t len) {
+    weir_rollup_pack(r, partition, bytes, len);
+    struct weir_rollup_bucket bucket = {index, resize(NULL, r->packed.len), r->packed.len};
+    memcpy(bucket.bytes, r->packed.data, bucket.len);
+    return bucket;
 }
 
 int weir_rollup_bucket(struct weir_rollup *r, uint32_t number, int l, int64_t index,
                        const void *bytes, size_t len) {
     struct weir_rollup_partition *partition = &r->partitions[number];
     struct weir_rollup_level *level = &partition->levels[l];
-    char *copy = NULL;
-    if (len > 0) {
-        if (check(r, partition, bytes, len) != 0)
-            return -1;
-        copy = resize(NULL, len);
-        memcpy(copy, bytes, len);
-    }
+    if (len > 0 && check(r, partition, bytes, len) != 0)
+        return -1;
     uint32_t at = weir_rollup_position(level, index);
     bool known = at < level->len && level->buckets[at].index == index;
     if (known) {
         weir_rollup_book(r, partition, l, &level->buckets[at], -1);
+        r->bytes -= sizeof *level->buckets + level->buckets[at].len;
         free(level->buckets[at].bytes);
     }
     if (len == 0) {
@@ -249,12 +289,16 @@ int weir_rollup_bucket(struct weir_rollup *r, uint32_t number, int l, int64_t in
         memmove(&level->buckets[at + 1], &level->buckets[at],
                 (level->len++ - at) * sizeof *level->buckets);
     }
-    level->buckets[at] = (struct weir_rollup_bucket){index, copy, len};
+    level->buckets[at] = kept(r, partition, index, bytes, len);
+    r->bytes += sizeof *level->buckets + level->buckets[at].len;
     weir_rollup_book(r, partition, l, &level->buckets[at], 1);
     struct weir_bucket_reader reader;
-    weir_bucket_read(&reader, bytes, len, sketch_of(r, l, index)->hll);
+    if (index >= weir_rollup_oldest_sketch(r, l, r->expected_ms))
+        weir_bucket_read(&reader, bytes, len, sketch_of(r, l, index)->hll);
     if (index * weir_level_ms[l] < r->first_ms[l])
         r->first_ms[l] = index * weir_level_ms[l];
+    while (weir_rollup_fold_beyond(r, 0))
+        continue;
     return 0;
 }
 
@@ -311,22 +355,4 @@ int64_t weir_rollup_first_ms(const struct weir_rollup *r) {
         width_ms = weir_level_ms[l];
     }
     return first_ms;
-}
-
-size_t weir_rollup_memory(const struct weir_rollup *r) {
-    size_t bytes = r->addends_cap * sizeof *r->addends;
-    for (uint32_t w = 0; w < r->plan->windows_len; w++)
-        bytes += (size_t)r->rows_cap * r->row * sizeof(int64_t) * (r->windows[w].before ? 2 : 1);
-    for (uint32_t i = 0; i < r->partitions_len; i++)
-        for (uint32_t d = 0; d < r->plan->dimensions_len; d++)
-            bytes += r->partitions[i].values[d].bytes_len +
-                     r->partitions[i].values[d].cap * sizeof(uint32_t);
-    for (uint32_t i = 0; i < r->partitions_len; i++)
-        for (int l = 0; l < WEIR_LEVELS; l++)
-            for (uint32_t at = 0; at < r->partitions[i].levels[l].len; at++)
-                bytes +=
-                    sizeof(struct weir_rollup_bucket) + r->partitions[i].levels[l].buckets[at].len;
-    for (int l = 0; l < WEIR_LEVELS; l++)
-        bytes += r->sketches_len[l] * sizeof(struct weir_rollup_sketch);
-    return bytes;
 }

@@ -47,7 +47,9 @@ static void add_to(int64_t *sum, int64_t sign, int64_t value) {
 /* The place behind the addends, with room for a segment's. */
 static struct weir_rollup_addend *room(struct weir_rollup *r) {
     if (r->addends_len + WEIR_ENTRIES_MAX > r->addends_cap) {
-        r->addends_cap = 2 * (r->addends_len + WEIR_ENTRIES_MAX);
+        uint32_t cap = 2 * (r->addends_len + WEIR_ENTRIES_MAX),
+                 most = ADDENDS_MAX + WEIR_ENTRIES_MAX;
+        r->addends_cap = cap < most ? cap : most;
         r->addends = realloc(r->addends, r->addends_cap * sizeof *r->addends);
         WEIR_ASSERT(r->addends != NULL);
     }
@@ -59,6 +61,17 @@ static void add_bins(const struct spans *spans, const struct weir_entry *entry) 
         if (spans->items[i].bins)
             add_to(&spans->items[i].bins[entry->id - WEIR_BIN_FIRST], spans->items[i].sign,
                    entry->value);
+}
+
+/* Window by window: the counters of one just fit into the processor's cache, and it waits for many
+ * of them at once. */
+static void add_decoded(struct weir_rollup *r, const struct spans *spans) {
+    for (uint32_t i = 0; i < spans->len; i++) {
+        int64_t *counters = spans->items[i].rows, sign = spans->items[i].sign;
+        for (uint32_t at = 0; at < r->addends_len; at++)
+            add_to(&counters[r->addends[at].counter], sign, r->addends[at].value);
+    }
+    r->addends_len = 0;
 }
 
 /* A bucket's counters as addends; its bins, and the sums of each dimension, to the spans at once.
@@ -84,22 +97,13 @@ static void decode(struct weir_rollup *r, const struct weir_rollup_partition *pa
             add_to(&sum[entries[i].id], 1, entries[i].value);
         }
         r->addends_len = (uint32_t)(addends - r->addends);
+        if (r->addends_len >= ADDENDS_MAX)
+            add_decoded(r, spans);
     }
     for (uint32_t i = 0; i < spans->len; i++)
         for (uint32_t d = 0; spans->items[i].dimensions && d < r->plan->dimensions_len; d++)
             for (int c = 0; c < WEIR_COUNTERS; c++)
                 add_to(&spans->items[i].dimensions[d][c], spans->items[i].sign, sums[d + 1][c]);
-}
-
-/* Window by window: the counters of one just fit into the processor's cache, and it waits for many
- * of them at once. */
-static void add_decoded(struct weir_rollup *r, const struct spans *spans) {
-    for (uint32_t i = 0; i < spans->len; i++) {
-        int64_t *counters = spans->items[i].rows, sign = spans->items[i].sign;
-        for (uint32_t at = 0; at < r->addends_len; at++)
-            add_to(&counters[r->addends[at].counter], sign, r->addends[at].value);
-    }
-    r->addends_len = 0;
 }
 
 /* Those that a bucket lies in. */
@@ -119,8 +123,6 @@ static void add_buckets_at(struct weir_rollup *r, int l, int64_t index, const st
         uint32_t at = weir_rollup_position(level, index);
         if (at < level->len && level->buckets[at].index == index)
             decode(r, &r->partitions[i], &level->buckets[at], spans);
-        if (r->addends_len >= ADDENDS_MAX)
-            add_decoded(r, spans);
     }
     add_decoded(r, spans);
 }
@@ -211,6 +213,8 @@ void weir_rollup_compare(struct weir_rollup *r, uint32_t w, bool wanted) {
     window->before = NULL;
     if (!wanted)
         return;
+    while (weir_rollup_fold_beyond(r, weir_rollup_rows_bytes(r, r->rows_cap, 1)))
+        continue;
     window->before = weir_rollup_rows(r, r->rows_cap);
     int64_t t = window->as_of_ms;
     struct spans spans;
@@ -231,27 +235,45 @@ static void forget_sketches(struct weir_rollup *r, int l, int64_t oldest) {
             r->sketches_len[l] * sizeof(struct weir_rollup_sketch *));
 }
 
-static void forget_buckets(struct weir_rollup_level *level, int64_t oldest) {
+static void forget_buckets(struct weir_rollup *r, struct weir_rollup_level *level, int64_t oldest) {
     uint32_t gone = weir_rollup_position(level, oldest);
     if (gone == 0)
         return;
-    for (uint32_t at = 0; at < gone; at++)
+    for (uint32_t at = 0; at < gone; at++) {
+        r->bytes -= sizeof *level->buckets + level->buckets[at].len;
         free(level->buckets[at].bytes);
+    }
     level->len -= gone;
     memmove(level->buckets, level->buckets + gone, level->len * sizeof *level->buckets);
 }
 
+/* The slide's end may lie one bucket behind the watermark. */
+static int64_t oldest_of(int l, int64_t watermark_ms, int64_t span_ms) {
+    return (watermark_ms - span_ms) / weir_level_ms[l] - 1;
+}
+
+/* Nobody asks how many visitors the window before had. */
+int64_t weir_rollup_oldest_sketch(const struct weir_rollup *r, int l, int64_t watermark_ms) {
+    if (watermark_ms == INT64_MIN)
+        return INT64_MIN;
+    return oldest_of(l, watermark_ms, weir_level_retention_ms(r->plan, l) / 2);
+}
+
 static void forget_old(struct weir_rollup *r, int64_t watermark_ms) {
     for (int l = 0; l < WEIR_LEVELS; l++) {
-        int64_t oldest = (watermark_ms - weir_level_retention_ms(r->plan, l)) / weir_level_ms[l];
-        oldest -= 1; /* the slide's end may lie one bucket behind the watermark */
-        forget_sketches(r, l, oldest);
+        int64_t oldest = oldest_of(l, watermark_ms, weir_level_retention_ms(r->plan, l));
+        forget_sketches(r, l, weir_rollup_oldest_sketch(r, l, watermark_ms));
         for (uint32_t i = 0; i < r->partitions_len; i++)
-            forget_buckets(&r->partitions[i].levels[l], oldest);
+            forget_buckets(r, &r->partitions[i].levels[l], oldest);
     }
 }
 
+void weir_rollup_expect(struct weir_rollup *r, int64_t watermark_ms) {
+    r->expected_ms = watermark_ms;
+}
+
 void weir_rollup_advance(struct weir_rollup *r, int64_t watermark_ms) {
+    weir_rollup_expect(r, watermark_ms);
     for (int l = 0; l < WEIR_LEVELS; l++) {
         struct spans spans;
         spans.len = 0;
@@ -266,4 +288,6 @@ void weir_rollup_advance(struct weir_rollup *r, int64_t watermark_ms) {
         if (!r->windows[w].has_visitors)
             unite_visitors(r, &r->windows[w]);
     forget_old(r, watermark_ms);
+    while (weir_rollup_fold_beyond(r, 0))
+        continue;
 }

@@ -62,6 +62,17 @@ uint32_t weir_segments_number(struct weir_segments *segments, int dimension, str
     WEIR_ASSERT(name->text != NULL);
     memcpy(name->text, text.data, text.len);
     name->text[text.len] = '\0';
+    segments->text_bytes += text.len + 1;
     *slot_of(segments, dimension, text) = number;
     return number;
+}
+
+uint32_t weir_segments_find(const struct weir_segments *segments, int dimension,
+                            struct weir_str text) {
+    return *slot_of(segments, dimension, text);
+}
+
+size_t weir_segments_memory(const struct weir_segments *segments) {
+    return segments->cap * sizeof *segments->items +
+           (sizeof *segments->slots << segments->slots_bits) + segments->text_bytes;
 }

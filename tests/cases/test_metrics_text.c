@@ -11,6 +11,7 @@ static struct weir_worker_figures workers[2];
 static struct weir_metrics_input figures(void) {
     static struct weir_evaluator_figures evaluator = {.leader = true,
                                                       .steps = 4,
+                                                      .values_kept = UINT32_MAX,
                                                       .step_us_sum = 1500000,
                                                       .as_of_ms = 990000,
                                                       .firing = 2,
@@ -98,6 +99,7 @@ static void test_samples(const char *text) {
         "weir_evaluator_step_seconds_sum 1.500000",
         "weir_evaluator_step_seconds_count 4",
         "weir_evaluator_as_of_age_seconds 10.000000",
+        "weir_evaluator_values_kept +Inf",
         "weir_evaluator_suspect 1",
         "weir_split_sessions_ratio 0.25",
         "weir_alerts{state=\"firing\"} 2",

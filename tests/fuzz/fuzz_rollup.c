@@ -59,6 +59,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     struct fuzz in = {data, size};
     struct weir_rollup *r = weir_rollup_new(plan());
     WEIR_ASSERT(r != NULL);
+    if (size % 3 > 0) /* few values from the beginning, or from when the memory is met */
+        weir_rollup_limit(r, size % 3 == 1 ? 0 : weir_rollup_memory(r) + 5000,
+                          size % 3 == 1 ? 2 : WEIR_KEEP_ALL);
     for (int i = 0; i < PARTITIONS; i++)
         weir_rollup_add_partition(r);
     weir_rollup_advance(r, BASE_S * (int64_t)1000);

@@ -13,6 +13,7 @@ import sys
 import tempfile
 import time
 from datetime import datetime, timedelta, timezone
+from decimal import Decimal
 
 import weirtest as t
 from weirgroup import MemoryGroup
@@ -42,6 +43,9 @@ for i in range(first, last):
     more = ''
     if kind == 'carts':
         more = ',"type":"add_to_cart"' if i % 2 else ',"type":"purchase","order_id":"o-%d","value":1' % i
+    elif kind == 'wide':
+        more = ',"type":"page_view","a":"a%d","b":"b%d","c":"c%d","d":"d%d"' % tuple(
+            i * p % 1000 for p in (1, 7, 49, 343))
     lines.append('{"time":%d,"session":"s-%d","visitor":"v-%d","country":"c%d"%s}\\n' % (
         START_MS + i * 1000 // rate, i, i, i % 1000000, more or ',"type":"page_view"'))
     if len(lines) == 20000:
@@ -240,10 +244,11 @@ def group_too_small(checks):
     checks.contains(weir.log(), "4 partitions need at least 32 MiB", "the log")
 
 
-def sibling(config):
-    """Another group over the same topic, counted by two workers."""
+def sibling(config, **parts):
+    """Another group over the same topic, counted by two workers; a part that is None is left out."""
     tree = {name: part for name, part in config.tree.items() if name not in ("kafka", "redis")}
-    return t.Config(config.topic, **{**tree, "workers": 2})
+    tree = {**tree, "workers": 2, **parts}
+    return t.Config(config.topic, **{name: part for name, part in tree.items() if part is not None})
 
 
 def too_many_partitions(checks):
@@ -266,6 +271,113 @@ def changed_limit(checks):
     weir = t.Weir(config)
     checks.equal(weir.wait_exit(), 4, "exit code with another limit")
     checks.contains(weir.log(), "`memory` from which sessions.max_open follows", "the log")
+
+
+# ---- the windows over all partitions ----
+
+WIDE = ("a", "b", "c", "d")
+WIDE_PARTITIONS = 2
+WIDE_RATE = 3  # events a second: a day of them is few enough to make, and a minute has 180
+
+
+def published(redis, config, window):
+    """The total, and the segments of each dimension by value."""
+    segments = {}
+    for name in WIDE:
+        values = redis.do("ZRANGE", config.key(f"top:{window}:{name}"), 0, -1)
+        segments[name] = {value.decode(): redis.hash(
+            config.key(f"now:{window}:{name}:{value.decode()}")) for value in values}
+    return redis.hash(config.key(f"now:{window}")), segments
+
+
+def same_but_coarser(checks, few, all_of_them):
+    """The values that are left have the same figures, and `_other` what is missing."""
+    total, segments = few
+    same_figures(checks, total, all_of_them[0], "the share of the windows: total")
+    for name in WIDE:
+        checks.that(1 < len(segments[name]) < len(all_of_them[1][name]), f"values left of {name}")
+        left = dict(all_of_them[1][name])
+        for value in set(segments[name]) - {"_other"}:
+            same_figures(checks, segments[name][value], left.pop(value), f"{name}={value}")
+        for field in ("sessions", "page_views"):
+            checks.equal(int(segments[name]["_other"][field]),
+                         sum(int(figures[field]) for figures in left.values()),
+                         f"{field} of _other of {name}")
+
+
+def wide_config():
+    config = t.Config(
+        t.topic("memory-windows", WIDE_PARTITIONS), memory="128MiB", windows=["1m", "24h"],
+        time={"idle_timeout": "10m"}, sessions={"max_open": 20_000},
+        events={"dimensions": {name: name for name in WIDE}, "max_values": 1010},
+        publish={"top": 1000},
+        alerts={"rules_files": ["rules.yaml"], "lag_suspect": "400d"})
+    config.rules({"alert": "Many", "metric": "sessions", "window": "1m", "by": ["a"], "above": 20,
+                  "keep_firing_for": "30d"})
+    return config
+
+
+def feed_wide(config, first, last):
+    for partition in range(WIDE_PARTITIONS):
+        feed(config, partition, first, last, WIDE_RATE, "wide")
+
+
+def alert_of_a_late_value(checks, redis, config, weir):
+    """More values than will be kept, then one that fires."""
+    feed_wide(config, 0, 1500)
+    at = START_MS + 1500 * 1000 // WIDE_RATE
+    t.produce(config.topic, [
+        json.dumps({"type": "page_view", "time": at + i, "session": f"hot-{i}", "a": "hot"}).encode()
+        for i in range(50)], 0)
+    for partition in range(WIDE_PARTITIONS):
+        feed(config, partition, 1530, 1600, WIDE_RATE, "wide")
+    alert = t.wait_until(20, lambda: redis.hash(config.key("firing")), "the alert fires")
+    checks.equal([json.loads(text)["segment"] for text in alert.values()], [{"a": "hot"}],
+                 "alerts that fire")
+    checks.equal(weir.metric("weir_evaluator_values_kept"), Decimal("Infinity"), "no limit so far")
+    return 1600
+
+
+def windows_at_their_share(checks):
+    """A day of many values is more than the windows may take: fewer values are kept apart, all other
+    figures are those of a run without a limit, and the process stays below it, restarted too."""
+    config, redis = wide_config(), t.Redis()
+    share, last = 128 * MIB // 8, 86_400 * WIDE_RATE
+    weir = t.Weir(config)
+    first = alert_of_a_late_value(checks, redis, config, weir)
+    feed_wide(config, first, last)
+    end = START_MS + (last - 1) * 1000 // WIDE_RATE
+    t.wait_until(60, lambda: int(redis.hash(config.key("now:24h")).get("as_of", 0))
+                 >= (end - 5000) // 60000 * 60000, "the day is published")
+    few = published(redis, config, "24h")
+    kept, size = (int(weir.metric(f"weir_evaluator_{name}"))
+                  for name in ("values_kept", "memory_bytes"))
+    most = resident_most(weir)
+    checks.contains(weir.log(), "the windows over all partitions met their eighth", "the log")
+    checks.equal(redis.hash(config.key("firing")), {}, "alerts that fire")
+    ended = json.loads(redis.do("XREVRANGE", config.key("alerts"), "+", "-", "COUNT", 1)[0][1][1])
+    checks.equal((ended["status"], ended["segment"]), ("resolved", {"a": "hot"}), "the last alert")
+    checks.contains(ended["data_quality"], "no longer watched", "why it ended")
+    checks.equal(weir.stop(), 0, "exit code")
+    weir = t.Weir(config)
+    t.wait_until(30, lambda: weir.metric("weir_evaluator_values_kept") <= 500, "the limit is back")
+    again = max(size, int(weir.metric("weir_evaluator_memory_bytes")))
+    most = max(most, resident_most(weir))
+    checks.equal(weir.stop(), 0, "exit code after the restart")
+    print(f"memory: windows of a day with 4 x 1000 values: {again / MIB:.1f} MiB of {share // MIB}, "
+          f"{kept} values kept apart, {most / MIB:.0f} MiB resident at most, limit 128 MiB")
+    checks.that(again <= share, f"the windows took {again} bytes")
+    checks.that(125 <= kept <= 500, f"{kept} values kept")
+    if not SANITIZED:
+        checks.that(most < 128 * MIB, f"{most / MIB:.0f} MiB were resident")
+    config.rules()
+    free = sibling(config, memory=None, alerts=None)
+    weir = t.Weir(free)
+    t.wait_window(redis, free, "24h", (end - 5000) // 60000 * 60000, seconds=60)
+    checks.equal(weir.metric("weir_evaluator_values_kept"), Decimal("Infinity"), "no limit")
+    same_but_coarser(checks, few, published(redis, free, "24h"))
+    checks.that(weir.metric("weir_evaluator_memory_bytes") > share, "it would be more")
+    checks.equal(weir.stop(), 0, "exit code without a limit")
 
 
 # ---- recovery ----
@@ -377,7 +489,8 @@ def main():
     t.need_services("kcat")
     checks = t.Checks("memory")
     checks.run(flood_of_sessions, flood_of_values, flood_of_carts, flood_of_a_topic,
-               flood_in_a_group, group_too_small, too_many_partitions, changed_limit, recovery, a_day_behind, a_day_idle)
+               flood_in_a_group, group_too_small, too_many_partitions, changed_limit,
+               windows_at_their_share, recovery, a_day_behind, a_day_idle)
     checks.finish()
 
 
