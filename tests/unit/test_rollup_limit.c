@@ -204,7 +204,7 @@ static int64_t run(struct pair both) {
     CHECK(weir_rollup_visitors(both.free, 2) > 100);
     CHECK(folds >= 2);
     CHECK(keep >= FEW && keep < VALUES / 2);
-    CHECK(weir_rollup_memory(both.free) > 2 * LIMIT);
+    CHECK(weir_rollup_memory(both.free) > LIMIT + LIMIT / 2);
     return now_ms;
 }
 
