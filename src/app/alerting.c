@@ -40,13 +40,49 @@ static void forget(struct weir_evaluator *e, struct weir_tracked *tracked) {
     *tracked = e->tracked[--e->tracked_len];
 }
 
-void weir_alerting_free(struct weir_evaluator *e) {
-    for (size_t i = 0; i < e->tracked_len; i++)
-        free(e->tracked[i].json);
-    free(e->tracked);
-    weir_silences_close(&e->silences);
+static void free_tracked(struct weir_tracked *tracked, size_t len) {
+    for (size_t i = 0; i < len; i++)
+        free(tracked[i].json);
+    free(tracked);
+}
+
+static void clear(struct weir_evaluator *e) {
+    free_tracked(e->tracked, e->tracked_len);
     e->tracked = NULL;
     e->tracked_len = e->tracked_cap = 0;
+}
+
+static struct weir_tracked *copy_tracked(const struct weir_tracked *tracked, size_t len) {
+    struct weir_tracked *copy = calloc(len + 1, sizeof *copy);
+    WEIR_ASSERT(copy != NULL);
+    for (size_t i = 0; i < len; i++) {
+        copy[i] = tracked[i];
+        if (tracked[i].json)
+            copy[i].json = strdup(tracked[i].json);
+    }
+    return copy;
+}
+
+void weir_alerting_keep(struct weir_evaluator *e) {
+    free_tracked(e->kept.tracked, e->kept.tracked_len);
+    e->kept.tracked = copy_tracked(e->tracked, e->tracked_len);
+    e->kept.tracked_len = e->tracked_len;
+    memcpy(e->kept.judged_ms, e->judged_ms, sizeof e->judged_ms);
+}
+
+void weir_alerting_restore(struct weir_evaluator *e) {
+    clear(e);
+    e->tracked = copy_tracked(e->kept.tracked, e->kept.tracked_len);
+    e->tracked_len = e->kept.tracked_len;
+    e->tracked_cap = e->kept.tracked_len + 1;
+    memcpy(e->judged_ms, e->kept.judged_ms, sizeof e->judged_ms);
+}
+
+void weir_alerting_free(struct weir_evaluator *e) {
+    clear(e);
+    free_tracked(e->kept.tracked, e->kept.tracked_len);
+    weir_silences_close(&e->silences);
+    e->kept = (struct weir_kept){0};
 }
 
 /* ---- their state in Redis ---- */
@@ -106,7 +142,9 @@ static int load_hash(struct weir_evaluator *e, const char *rest, struct weir_rep
 
 int weir_alerting_load(struct weir_evaluator *e, struct weir_err *err) {
     struct weir_reply *reply = NULL;
-    weir_alerting_free(e);
+    clear(e);
+    for (uint32_t w = 0; w < e->config->plan.windows_len; w++)
+        e->judged_ms[w] = INT64_MIN;
     int status = load_hash(e, "alertstate", &reply, err);
     if (status != 0)
         return status;
@@ -165,54 +203,6 @@ static const char *silence_of(const struct weir_evaluator *e, const struct weir_
     return weir_silences_find(&e->silences, labels, len);
 }
 
-/* The stream and the channel that dashboards follow. */
-static void tell_stream(struct weir_evaluator *e, const struct weir_tracked *tracked) {
-    char key[WEIR_NAME_KEY_MAX];
-    weir_name_key(key, sizeof key, e->config->kafka.group, "alerts");
-    size_t command = weir_publish_command(e);
-    weir_words_put(&e->words, "XADD");
-    weir_words_put(&e->words, "%s", key);
-    weir_words_put(&e->words, "MAXLEN");
-    weir_words_put(&e->words, "~");
-    weir_words_put(&e->words, "100000");
-    weir_words_put(&e->words, "*");
-    weir_words_put(&e->words, "alert");
-    weir_words_put(&e->words, "%s", tracked->json);
-    weir_publish_end(e, command);
-    command = weir_publish_command(e);
-    weir_words_put(&e->words, "PUBLISH");
-    weir_words_put(&e->words, "%s", key);
-    weir_words_put(&e->words, "%s", tracked->json);
-    weir_publish_end(e, command);
-}
-
-static void tell_sinks(struct weir_evaluator *e, const struct weir_tracked *tracked) {
-    char key[WEIR_NAME_KEY_MAX];
-    for (size_t i = 0; i < e->config->sinks_len; i++) {
-        const struct weir_sink *sink = &e->config->sinks[i];
-        if (sink->type == WEIR_SINK_LOG) {
-            weir_log(WEIR_LOG_WARN, "alert", tracked->told_state, WEIR_STR("alert", tracked->json),
-                     WEIR_LOG_END);
-            continue;
-        }
-        weir_name_key(key, sizeof key, e->config->kafka.group, "outbox:%s", sink->name);
-        size_t command = weir_publish_command(e);
-        weir_words_put(&e->words, "XADD");
-        weir_words_put(&e->words, "%s", key);
-        weir_words_put(&e->words, "MAXLEN");
-        weir_words_put(&e->words, "~");
-        weir_words_put(&e->words, "%lld", (long long)e->config->outbox_max);
-        weir_words_put(&e->words, "*");
-        weir_words_put(&e->words, "id");
-        char id[WEIR_ALERT_ID_MAX];
-        weir_alert_id(id, &tracked->alert);
-        weir_words_put(&e->words, "%s", id);
-        weir_words_put(&e->words, "alert");
-        weir_words_put(&e->words, "%s", tracked->json);
-        weir_publish_end(e, command);
-    }
-}
-
 static const char *status_of(enum weir_alert_change change, enum weir_alert_state state) {
     if (change == WEIR_BECAME_RESOLVED || change == WEIR_BECAME_INACTIVE)
         return "resolved";
@@ -239,14 +229,10 @@ static void tell(struct weir_evaluator *e, const struct weir_rule *rule,
     tracked->in_firing = shown;
     if (change == WEIR_NO_CHANGE)
         return;
-    if (change != WEIR_STILL_FIRING) {
-        tell_stream(e, tracked);
-        e->figures.alert_changes++;
-    }
+    e->figures.alert_changes += change != WEIR_STILL_FIRING;
     bool for_people = change == WEIR_BECAME_FIRING || change == WEIR_STILL_FIRING ||
                       change == WEIR_BECAME_RESOLVED;
-    if (for_people && !silenced)
-        tell_sinks(e, tracked);
+    weir_told_add(e, tracked, change != WEIR_STILL_FIRING, for_people && !silenced);
 }
 
 /* ---- the step ---- */
@@ -343,8 +329,7 @@ static void end(struct weir_evaluator *e, struct weir_tracked *tracked, const ch
         free(tracked->json);
         tracked->json = ended;
         snprintf(tracked->told_state, sizeof tracked->told_state, "resolved");
-        tell_stream(e, tracked);
-        tell_sinks(e, tracked);
+        weir_told_add(e, tracked, true, true);
     }
     command3(e, "HDEL", "firing", tracked->alert.fingerprint, NULL);
     command3(e, "HDEL", "alertstate", tracked->alert.fingerprint, NULL);
@@ -377,14 +362,40 @@ static void step_rule(struct weir_evaluator *e, const struct weir_rule *rule, ui
     end_unwatched(e, rule, window);
 }
 
+/* Redis has older ones: all of them, as they are here. */
+static void save_all(struct weir_evaluator *e) {
+    char key[WEIR_NAME_KEY_MAX];
+    static const char *const names[] = {"alertstate", "firing"};
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        weir_name_key(key, sizeof key, e->config->kafka.group, "%s", names[i]);
+        size_t command = weir_publish_command(e);
+        weir_words_text(&e->words, "DEL");
+        weir_words_text(&e->words, key);
+        weir_publish_end(e, command);
+    }
+    for (size_t i = 0; i < e->tracked_len; i++) {
+        save_state(e, &e->tracked[i]);
+        if (e->tracked[i].in_firing)
+            command3(e, "HSET", "firing", e->tracked[i].alert.fingerprint, e->tracked[i].json);
+    }
+}
+
 void weir_alerting_step(struct weir_evaluator *e, const bool *moved) {
     const struct weir_rules *rules = &e->config->rules;
     if (rules->len > 0)
         load_silences(e);
+    if (e->tells_again) {
+        save_all(e);
+        weir_told_again(e);
+    }
     for (size_t r = 0; r < rules->len; r++)
         for (uint32_t w = 0; w < e->config->plan.windows_len; w++)
-            if (moved[w] && e->config->plan.windows_ms[w] == rules->rules[r].window_ms)
+            if (moved[w] && e->config->plan.windows_ms[w] == rules->rules[r].window_ms &&
+                weir_rollup_as_of(e->rollup, w) > e->judged_ms[w]) /* not before Redis went back */
                 step_rule(e, &rules->rules[r], w);
+    for (uint32_t w = 0; w < e->config->plan.windows_len; w++)
+        if (moved[w] && weir_rollup_as_of(e->rollup, w) > e->judged_ms[w])
+            e->judged_ms[w] = weir_rollup_as_of(e->rollup, w);
     weir_alerting_orphans(e);
 }
 

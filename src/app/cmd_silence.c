@@ -2,12 +2,12 @@
 #include <pwd.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
 #include <unistd.h>
 
 #include "app/commands.h"
 #include "app/config_value.h"
 #include "app/silence.h"
+#include "app/token.h"
 #include "app/view_source.h"
 #include "app/view_table.h"
 #include "weir/clock.h"
@@ -59,11 +59,9 @@ static int ask_number(struct order *order, int64_t *number, struct weir_err *err
 /* ---- add ---- */
 
 static char *make_id(void) {
-    uint8_t bytes[WEIR_SILENCE_ID_LEN / 2];
     char *id = calloc(1, WEIR_SILENCE_ID_LEN + 1);
-    WEIR_ASSERT(id != NULL && getrandom(bytes, sizeof bytes, 0) == (ssize_t)sizeof bytes);
-    for (size_t i = 0; i < sizeof bytes; i++)
-        snprintf(id + 2 * i, 3, "%02x", bytes[i]);
+    WEIR_ASSERT(id != NULL);
+    weir_token_make(id, WEIR_SILENCE_ID_LEN);
     return id;
 }
 

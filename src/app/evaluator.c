@@ -3,7 +3,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
 
 #include "app/evaluator_state.h"
 #include "app/names.h"
@@ -39,7 +38,7 @@ int weir_evaluator_keep_lease(struct weir_evaluator *e, struct weir_err *err) {
         weir_log(WEIR_LOG_INFO, "evaluator", "holds the lease", WEIR_LOG_END);
         weir_gather_reset(e);
         status = weir_publish_load(e, err);
-        if (status == 0)
+        if (status == 0 && !weir_told_holds(e))
             status = weir_alerting_load(e, err);
         ours = status == 0;
         weir_crash_point("lease_loaded");
@@ -155,6 +154,7 @@ static int step(struct weir_evaluator *e, int64_t watermark_ms, struct weir_err 
         e->leader = false; /* what is here may be stale: load it again with the lease */
         return status;
     }
+    weir_told_published(e);
     for (uint32_t w = 0; w < e->config->plan.windows_len; w++)
         e->shown_ms[w] = weir_rollup_as_of(e->rollup, w);
     add_figures(e);
@@ -251,11 +251,7 @@ int weir_evaluator_start(struct weir_evaluator **evaluator, const struct weir_co
                          struct weir_err *err) {
     struct weir_evaluator *e = calloc(1, sizeof *e);
     WEIR_ASSERT(e != NULL);
-    unsigned char bytes[16];
-    ssize_t got = getrandom(bytes, sizeof bytes, 0);
-    WEIR_ASSERT(got == (ssize_t)sizeof bytes);
-    for (size_t i = 0; i < sizeof bytes; i++)
-        snprintf(e->token + 2 * i, 3, "%02x", bytes[i]);
+    weir_token_make(e->token, WEIR_TOKEN_LEN);
     e->config = config;
     e->figures.redis_up = true;
     e->shown.seen_us = weir_clock_monotonic_us();
@@ -297,6 +293,7 @@ void weir_evaluator_stop(struct weir_evaluator *e) {
     atomic_store(&e->stopping, true);
     pthread_join(e->thread, NULL);
     weir_alerting_free(e);
+    weir_told_free(e);
     weir_words_close(&e->words);
     weir_redis_hash_close(&e->hash);
     weir_redis_free(e->redis);

@@ -1,8 +1,9 @@
 /*
  * evaluator_state: the inside of the evaluator, shared by its parts: evaluator.c (the steps),
  * gather.c (from Redis), quality.c (can the data be trusted), splits.c (sessions in two
- * partitions), alerting.c (rules), publish.c (to Redis) and publish_fields.c (what is said of a
- * window). Private to app; all of it belongs to the evaluator's thread but what `lock` guards.
+ * partitions), alerting.c (rules), told.c (what was told lately), publish.c (to Redis) and
+ * publish_fields.c (what is said of a window). Private to app; all of it belongs to the
+ * evaluator's thread but what `lock` guards.
  */
 #ifndef WEIR_APP_EVALUATOR_STATE_H
 #define WEIR_APP_EVALUATOR_STATE_H
@@ -13,6 +14,7 @@
 #include "app/evaluator.h"
 #include "app/silence.h"
 #include "app/store.h"
+#include "app/token.h"
 #include "app/words.h"
 #include "weir/partition.h"
 #include "weir/redis.h"
@@ -45,6 +47,32 @@ struct weir_tracked {
     char told_state[12];
 };
 
+#define WEIR_WORD_LEN 16 /* digits of a publication's word */
+#define WEIR_ALERT_ID_MAX 64
+#define WEIR_PAST 64 /* publications: more than Redis can lose in its last seconds */
+
+/* A publication that this evaluator has made or met. */
+struct weir_past {
+    uint64_t number;
+    size_t told_len; /* of `told`, what was told up to it */
+    char word[WEIR_WORD_LEN + 1];
+};
+
+struct weir_told { /* of an alert */
+    char id[WEIR_ALERT_ID_MAX];
+    char *json;
+    bool to_stream, to_sinks;
+};
+
+/* The alerts as this evaluator last published them. */
+struct weir_kept {
+    bool sure; /* it has, since it read them */
+    struct weir_tracked *tracked;
+    size_t tracked_len;
+    int64_t judged_ms[WEIR_WINDOWS_MAX];
+    size_t told_len;
+};
+
 struct weir_history { /* totals of all partitions at one time, for jumps */
     int64_t as_of_ms;
     uint64_t records, events, rejected, unknown;
@@ -71,7 +99,7 @@ struct weir_evaluator {
     struct weir_redis *redis;
     struct weir_script lease, publish;
     char lease_key[1024], published_key[1024];
-    char token[33];
+    char token[WEIR_TOKEN_LEN + 1];
     bool leader;
     int64_t lease_us; /* when it was last kept */
 
@@ -84,7 +112,9 @@ struct weir_evaluator {
     int64_t as_of_ms;                   /* watermark of the last step */
     int64_t wall_ms;                    /* when it was made: one time for all that it publishes */
     int64_t shown_ms[WEIR_WINDOWS_MAX]; /* as_of of what is published, per window */
-    uint64_t number;                    /* of the last publication */
+    uint64_t number;                    /* of the last publication ... */
+    char word[WEIR_WORD_LEN + 1];      /* ... and its own word: numbers come again, see publish.c */
+    char next_word[WEIR_WORD_LEN + 1]; /* of the one that is made */
     struct weir_words words;
     struct weir_field_names names;
     struct weir_redis_hash hash; /* of the segment that is written */
@@ -93,6 +123,13 @@ struct weir_evaluator {
     struct weir_tracked *tracked;
     size_t tracked_len, tracked_cap;
     struct weir_silences silences;
+    int64_t judged_ms[WEIR_WINDOWS_MAX]; /* as_of up to which alerts are decided */
+    struct weir_past past[WEIR_PAST];    /* see told.c; the last one is what Redis should hold */
+    size_t past_len;
+    struct weir_told *told; /* since past[0], in their order */
+    size_t told_len, told_cap;
+    struct weir_kept kept;
+    bool tells_again;  /* Redis does not have all that was told and kept */
     char suspect[160]; /* why, or empty */
     struct weir_history history[WEIR_HISTORY];
     uint32_t history_len;
@@ -145,11 +182,26 @@ void weir_alerting_orphans(struct weir_evaluator *evaluator);
 /* What a rule looks at: one of the config's metrics, or a counter. */
 struct weir_metric weir_alerting_metric(const struct weir_evaluator *evaluator,
                                         const struct weir_rule *rule);
+/* The alerts as they are into `kept`, and back. */
+void weir_alerting_keep(struct weir_evaluator *evaluator);
+void weir_alerting_restore(struct weir_evaluator *evaluator);
 void weir_alerting_free(struct weir_evaluator *evaluator);
 
-#define WEIR_ALERT_ID_MAX 64
 /* <fingerprint>-<when it began>-<number of the change>: the idempotency key. */
 void weir_alert_id(char *out, const struct weir_alert *alert);
+
+/* told.c */
+/* Tells a change of the alert in this publication, to the stream and the channel or to sinks. */
+void weir_told_add(struct weir_evaluator *evaluator, const struct weir_tracked *tracked,
+                   bool to_stream, bool to_sinks);
+/* Redis has taken the publication. */
+void weir_told_published(struct weir_evaluator *evaluator);
+/* After weir_publish_load: whether Redis holds a publication that is known here, so that the alerts
+ * as they were last published hold, and need not be read. */
+bool weir_told_holds(struct weir_evaluator *evaluator);
+/* Puts into this publication what Redis does not have. */
+void weir_told_again(struct weir_evaluator *evaluator);
+void weir_told_free(struct weir_evaluator *evaluator);
 
 /* alert_json.c: the alert as in interface.md; the caller frees. */
 char *weir_alert_json(const struct weir_evaluator *evaluator, const struct weir_rule *rule,

@@ -13,7 +13,10 @@ struct ranked {
     int64_t sessions, events;
 };
 
-#define HEAD_WORDS 3 /* token, previous number, this number */
+/* A publication has a number and a word of its own. The number alone does not say which one it is:
+ * Redis may go back to an older state under open connections, and somebody else may publish there
+ * as often as was published before. */
+#define HEAD_WORDS 5 /* token, previous number and word, this number and word */
 
 static int redis_says(struct weir_err *err, const struct weir_reply *reply) {
     return weir_err_set(err, WEIR_ERR_UNREACHABLE, "Redis answered: %s",
@@ -26,7 +29,10 @@ void weir_publish_begin(struct weir_evaluator *e) {
     weir_words_clear(&e->words);
     weir_words_put(&e->words, "%s", e->token);
     weir_words_put(&e->words, "%llu", (unsigned long long)e->number);
+    weir_words_put(&e->words, "%s", e->word);
     weir_words_put(&e->words, "%llu", (unsigned long long)e->number + 1);
+    weir_token_make(e->next_word, WEIR_WORD_LEN);
+    weir_words_put(&e->words, "%s", e->next_word);
 }
 
 size_t weir_publish_command(struct weir_evaluator *e) {
@@ -100,8 +106,10 @@ int weir_publish_send(struct weir_evaluator *e, struct weir_err *err) {
     if (reply->type == WEIR_REPLY_ERROR)
         status = redis_says(err, reply);
     weir_reply_free(reply);
-    if (done)
+    if (done) {
         e->number++;
+        memcpy(e->word, e->next_word, sizeof e->word);
+    }
     return status != 0 ? status : done;
 }
 
@@ -306,14 +314,16 @@ static void delete_old(struct weir_evaluator *e, struct place *place,
 
 /* The lists that are read together with it are those of our last publication: Redis may have gone
  * back and forth between two looks, and the script sees only the last state. */
-static int check_number(struct weir_evaluator *e, struct weir_err *err) {
+static int check_last(struct weir_evaluator *e, struct weir_err *err) {
     struct weir_reply *reply = NULL;
     int status = weir_gather_answer(e, &reply, err);
     if (status != 0)
         return status;
-    uint64_t number = reply->text ? strtoull(reply->text, NULL, 10) : 0;
+    const char *number = reply->items[0]->text, *word = reply->items[1]->text;
+    bool same = (number ? strtoull(number, NULL, 10) : 0) == e->number &&
+                strcmp(word ? word : "", e->word) == 0;
     weir_reply_free(reply);
-    if (number == e->number)
+    if (same)
         return 0;
     weir_redis_disconnect(e->redis); /* the lists are on their way */
     return weir_err_set(err, WEIR_ERR_UNREACHABLE, "Redis went back while it was read");
@@ -321,15 +331,15 @@ static int check_number(struct weir_evaluator *e, struct weir_err *err) {
 
 /* What the last step published of the windows that move, asked in one go. */
 static int ask_old(struct weir_evaluator *e, const bool *moved, struct weir_err *err) {
-    const char *number[] = {"HGET", e->published_key, "number"};
-    int status = weir_redis_append(e->redis, 3, number, NULL, err);
+    const char *last[] = {"HMGET", e->published_key, "number", "word"};
+    int status = weir_redis_append(e->redis, 4, last, NULL, err);
     for (uint32_t w = 0; w < e->config->plan.windows_len; w++)
         for (uint32_t d = 0; moved[w] && d < e->config->plan.dimensions_len && status == 0; d++) {
             struct place place = place_of(e, w, (int)d);
             const char *list[] = {"ZRANGE", place.top, "0", "-1"};
             status = weir_redis_append(e->redis, 4, list, NULL, err);
         }
-    return status == 0 ? check_number(e, err) : status;
+    return status == 0 ? check_last(e, err) : status;
 }
 
 static int publish_segments(struct weir_evaluator *e, uint32_t window, struct ranked *ranked,
@@ -442,6 +452,7 @@ int weir_publish_load(struct weir_evaluator *e, struct weir_err *err) {
     if (status != 0)
         return status;
     e->number = 0;
+    e->word[0] = '\0';
     e->first_ms = INT64_MAX;
     for (uint32_t w = 0; w < e->config->plan.windows_len; w++)
         e->shown_ms[w] = INT64_MIN;
@@ -449,6 +460,8 @@ int weir_publish_load(struct weir_evaluator *e, struct weir_err *err) {
         const char *field = reply->items[i]->text, *value = reply->items[i + 1]->text;
         if (strcmp(field, "number") == 0)
             e->number = strtoull(value, NULL, 10);
+        if (strcmp(field, "word") == 0)
+            snprintf(e->word, sizeof e->word, "%s", value);
         if (strcmp(field, "first") == 0)
             e->first_ms = strtoll(value, NULL, 10);
         for (uint32_t w = 0; w < e->config->plan.windows_len; w++) {

@@ -3,7 +3,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
 
 #include "app/scripts.h"
 #include "app/words.h"
@@ -50,14 +49,6 @@ uint64_t weir_store_bytes(const struct weir_store *s) {
 
 static void make_tag(char *out, size_t max, const char *group, const char *topic, int32_t number) {
     snprintf(out, max, "weir:{%s.%s.%d}", group, topic, number);
-}
-
-static void make_token(char *token) {
-    unsigned char bytes[WEIR_TOKEN_LEN / 2];
-    ssize_t got = getrandom(bytes, sizeof bytes, 0);
-    WEIR_ASSERT(got == (ssize_t)sizeof bytes);
-    for (size_t i = 0; i < sizeof bytes; i++)
-        snprintf(token + 2 * i, 3, "%02x", bytes[i]);
 }
 
 static int redis_says(struct weir_err *err, const struct weir_reply *reply) {
@@ -186,7 +177,7 @@ int weir_store_claim(struct weir_store *s, const char *topic, int32_t number, ui
                      struct weir_err *err) {
     char meta[620], print[32];
     make_tag(claim->tag, sizeof claim->tag, s->group, topic, number);
-    make_token(claim->token);
+    weir_token_make(claim->token, WEIR_TOKEN_LEN);
     snprintf(meta, sizeof meta, "%s:meta", claim->tag);
     snprintf(print, sizeof print, "%016llx", (unsigned long long)fingerprint);
     struct weir_reply *reply = NULL;

@@ -13,12 +13,11 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "app/token.h"
 #include "weir/err.h"
 #include "weir/kafka.h"
 #include "weir/partition.h"
 #include "weir/redis.h"
-
-#define WEIR_TOKEN_LEN 32
 
 /* Which partition, and as whom. */
 struct weir_claim {

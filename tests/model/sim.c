@@ -21,7 +21,7 @@
 
 #define JOBS_MAX 64
 #define SCHEDULES 100000
-#define MUTATION_SCHEDULES 20000
+#define MUTATION_SCHEDULES 50000
 
 struct options {
     uint64_t schedules, first, seed, mutations;

@@ -164,7 +164,6 @@ struct sim_world {
     struct sim_db *db;
     struct sim_db *snapshots[SIM_SNAPSHOTS];
     uint64_t taken[SIM_SNAPSHOTS], last_taken; /* their order */
-    uint64_t undone;                           /* the last that was taken before data went back */
     bool rolled_back, lost_state, flushed;
     bool halted;
 

@@ -250,6 +250,34 @@ void sim_check_shown(const struct sim_db *got, const struct sim_db *want) {
     }
 }
 
+static struct sim_text part_of(const struct sim_blob *json, const char *name) {
+    const char *at = strstr(json->data, name);
+    WEIR_ASSERT(at != NULL);
+    at += strlen(name);
+    return (struct sim_text){at, strcspn(at, "\"")};
+}
+
+/* Whoever reads the stream to its end knows which alerts fire. */
+static void check_last(const struct sim_value *alerts) {
+    const struct sim_text firing = SIM_TEXT("weir:{sim}:firing");
+    for (size_t i = 0; i < alerts->len; i++) {
+        struct sim_text name = part_of(alerts->items[i].value, "\"fingerprint\":\"");
+        struct sim_text status = part_of(alerts->items[i].value, "\"status\":\"");
+        bool last = true;
+        for (size_t j = i + 1; j < alerts->len && last; j++)
+            last = !sim_text_equal(part_of(alerts->items[j].value, "\"fingerprint\":\""), name);
+        if (!last)
+            continue;
+        char field[32];
+        snprintf(field, sizeof field, "%.*s", (int)name.len, name.data);
+        bool fires = sim_db_field(sim->db, firing, field).len > 0;
+        if ((sim_text_equal(status, SIM_TEXT("firing")) && !fires) ||
+            (sim_text_equal(status, SIM_TEXT("resolved")) && fires))
+            sim_fail("the alert %s was last told as %.*s, and %s", field, (int)status.len,
+                     status.data, fires ? "fires" : "does not fire");
+    }
+}
+
 /* Each change of an alert is told once. */
 void sim_check_alerts(void) {
     const struct sim_value *alerts = sim_db_find(sim->db, SIM_TEXT("weir:{sim}:alerts"));
@@ -261,4 +289,6 @@ void sim_check_alerts(void) {
             if (memmem(alerts->items[j].value->data, alerts->items[j].value->len, id, len))
                 sim_fail("the alert %.*s was told twice", (int)len, id);
     }
+    if (alerts)
+        check_last(alerts);
 }

@@ -59,9 +59,7 @@ static void roll_back(void) {
     struct sim_db *snapshot = sim->snapshots[at];
     if (!snapshot)
         return;
-    /* else a backup is put back while it runs, and not one of what was undone before */
-    bool restarts = sim_chance(600) || sim->taken[at] <= sim->undone;
-    sim->undone = sim->last_taken;
+    bool restarts = sim_chance(600); /* else a backup is put back while it runs */
     sim_trace("Redis %shas lost its tail", restarts ? "restarts and " : "");
     if (restarts)
         sim_redis_restart();

@@ -36,10 +36,10 @@ static const struct patch patches[] = {
      "if epoch == 3 then return {'OK', epoch, false} end\nreturn {'OK', epoch,"},
     {"publish-no-owner", weir_script_publish,
      "if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 'FENCED' end\n", ""},
-    {"publish-no-previous", weir_script_publish, "if last ~= ARGV[2] then return 'STALE' end\n",
-     ""},
-    {"publish-no-number", weir_script_publish, "redis.call('HSET', KEYS[2], 'number', ARGV[3])\n",
-     ""},
+    {"publish-no-previous", weir_script_publish,
+     "if number ~= ARGV[2] or word ~= ARGV[3] then return 'STALE' end\n", ""},
+    {"publish-no-number", weir_script_publish,
+     "redis.call('HSET', KEYS[2], 'number', ARGV[4], 'word', ARGV[5])\n", ""},
     {"lease-for-all", weir_script_lease, "if holder and holder ~= ARGV[1] then return 0 end\n", ""},
 };
 
@@ -60,6 +60,7 @@ const struct sim_mutation sim_mutations[] = {
     {"publish-no-owner", "an evaluator without the lease may publish"},
     {"publish-no-previous", "an evaluator that missed a publication may publish"},
     {"publish-no-number", "publications are not counted"},
+    {"words-alike", "every publication has the same word"},
     {"late-replies", "a broken connection is used on, with its late answers"},
 };
 const size_t sim_mutations_len = sizeof sim_mutations / sizeof sim_mutations[0];

@@ -45,8 +45,9 @@ int __wrap_pthread_join(pthread_t thread, void **result) {
 ssize_t __wrap_getrandom(void *bytes, size_t len, unsigned flags) {
     (void)flags;
     unsigned char *at = bytes;
+    bool alike = sim_mutated(2 * len == WEIR_WORD_LEN ? "words-alike" : "tokens-alike");
     for (size_t i = 0; i < len; i++)
-        at[i] = sim_mutated("tokens-alike") ? 7 : (unsigned char)sim_next();
+        at[i] = alike ? 7 : (unsigned char)sim_next();
     return (ssize_t)len;
 }
 

@@ -179,7 +179,9 @@ static void make_publish(struct call *call) {
     key(call, 8);
     pick(call, "token", 2);
     number(call, last);
+    pick(call, "word", 2);
     number(call, last + 1);
+    pick(call, "word", 2);
     for (uint32_t i = below(5); i > 0; i--)
         publish_one(call);
 }
