@@ -7,6 +7,7 @@
  *   drop SKIP COUNT PART        the command is executed, its reply is lost with the connection
  *   mute SKIP COUNT PART        the command is executed, its reply never comes, and no later one
  *   hold SKIP COUNT PART        the command is kept back and the connection lost; see `deliver`
+ *   slow SKIP COUNT PART MS     the command is executed, its reply comes MS later
  *   error SKIP COUNT PART TEXT  the command is not executed; its reply is the error TEXT, and for
  *                               TEXT|TEXT|... the next of them each time
  *   deliver                     sends what is held to the Redis of now; answers with its replies
@@ -26,6 +27,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
 #define CLIENTS_MAX 64
@@ -39,11 +41,12 @@ struct bytes {
     size_t len, cap;
 };
 
-enum action { PASS, DROP, MUTE, HOLD, FAIL };
+enum action { PASS, DROP, MUTE, HOLD, FAIL, SLOW };
 
 /* What answers a command: Redis, or the proxy itself. */
 struct answer {
     enum action action;
+    long due_ms; /* not before */
     struct answer *next;
 };
 
@@ -169,6 +172,24 @@ static void welcome(int listener) {
 
 /* ---- commands and replies ---- */
 
+static long now_ms(void) {
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+/* How long until the next reply may go, -1 when none is held back. */
+static int wait_ms(void) {
+    long next = -1;
+    for (int i = 0; i < CLIENTS_MAX; i++) {
+        const struct answer *first = clients[i].down >= 0 ? clients[i].first : NULL;
+        if (first && first->due_ms > 0 && (next < 0 || first->due_ms < next))
+            next = first->due_ms;
+    }
+    long now = now_ms();
+    return next < 0 ? -1 : next > now ? (int)(next - now) : 0;
+}
+
 static enum action judge(const char *command, size_t len) {
     size_t looked_at = len < LOOKED_AT ? len : LOOKED_AT;
     if (left == 0 || (strcmp(part, "*") != 0 && !memmem(command, looked_at, part, strlen(part))))
@@ -186,6 +207,8 @@ static void expect(struct client *client, enum action with) {
     if (!answer)
         die("memory");
     answer->action = with;
+    if (with == SLOW)
+        answer->due_ms = now_ms() + strtol(error_texts, NULL, 10);
     *client->last = answer;
     client->last = &answer->next;
 }
@@ -213,6 +236,9 @@ static void answer(struct client *client) {
     while (client->first && !client->over && !client->mute) {
         size_t len = 0;
         enum action with = client->first->action;
+        if (client->first->due_ms > now_ms())
+            return;
+        client->first->due_ms = 0;
         if (with == FAIL) {
             give_error(client->down);
         } else {
@@ -223,7 +249,7 @@ static void answer(struct client *client) {
                 len == strlen(DUPLICATE) && memcmp(client->back.data, DUPLICATE, len) == 0;
             client->over = with == DROP;
             client->mute = with == MUTE;
-            if (with == PASS && !send_all(client->down, client->back.data, len))
+            if ((with == PASS || with == SLOW) && !send_all(client->down, client->back.data, len))
                 client->over = true;
             consume(&client->back, len);
         }
@@ -291,7 +317,7 @@ static void obey(char *order) {
     static const struct {
         const char *name;
         enum action action;
-    } actions[] = {{"drop", DROP}, {"mute", MUTE}, {"hold", HOLD}, {"error", FAIL}};
+    } actions[] = {{"drop", DROP}, {"mute", MUTE}, {"hold", HOLD}, {"error", FAIL}, {"slow", SLOW}};
     char name[16] = "";
     long first = 0, count = 0;
     int text = 0;
@@ -356,10 +382,10 @@ int main(int argc, char **argv) {
             fds[2 + 2 * i] = (struct pollfd){clients[i].down, POLLIN, 0};
             fds[3 + 2 * i] = (struct pollfd){clients[i].down < 0 ? -1 : clients[i].up, POLLIN, 0};
         }
-        if (poll(fds, 2 + 2 * CLIENTS_MAX, -1) < 0 && errno != EINTR)
+        if (poll(fds, 2 + 2 * CLIENTS_MAX, wait_ms()) < 0 && errno != EINTR)
             die("poll");
         for (int i = 0; i < CLIENTS_MAX; i++)
-            if (clients[i].down >= 0 && (fds[2 + 2 * i].revents || fds[3 + 2 * i].revents))
+            if (clients[i].down >= 0)
                 serve(&clients[i], fds[2 + 2 * i].revents, fds[3 + 2 * i].revents);
         if (fds[1].revents)
             welcome(listener);

@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
 """The process that leads is frozen past its lease, its session and its transaction, another takes
 over, and the first wakes up: it counts nothing, and every change of an alert is told once. The same
-while members of the group come and go."""
+while members of the group come and go. And one that is only slow is not taken for dead."""
 
+import os
 import random
 import signal
 import time
@@ -20,6 +21,8 @@ POINTS = {
     "publish_begin": (6, None),
     "commit_put": (12, "fenced: somebody else"),
 }
+LEASE_S = 4
+SLOW_MS = 2500  # two partitions' buckets: those of all take longer than the lease
 # a group whose dead are missed soon, and transactions that Kafka gives up soon
 ALONE = {**f.SLOWLY, "transaction.timeout.ms": 5000}
 STEADILY = {**ALONE, "queued.max.messages.kbytes": 512}
@@ -134,10 +137,44 @@ def members_come_and_go(checks):
     f.finish(checks, log, config, sinks, members, figures)
 
 
+def long_step(checks):
+    """The first look at all buckets takes longer than the lease lasts: who began it publishes."""
+    log = f.Log(40000)
+    log.undisturbed()
+    proxy = f.Proxy(os.environ["REDIS_PORT"])
+    config = log.config("slow", ALONE, redis=proxy.url)
+    redis, lease = t.Redis(), config.key("lease")
+    redis.do("SET", lease, "nobody", "PX", 600000)  # until all is counted
+    both = [t.Weir(config).ready(), t.Weir(config).ready()]
+    log.wait_counted(config, both[0])
+    t.wait_until(40, lambda: all(weir.metric("weir_worker_partitions") for weir in both),
+                 "each of the two has partitions")
+    proxy.order("slow", 0, 1000000, ":b:", SLOW_MS)
+    redis.do("DEL", lease)
+    holder = t.wait_until(20, lambda: redis.do("GET", lease), "one of the two has the lease")
+    begun, holders = time.monotonic(), {holder}
+
+    def published():
+        holders.add(redis.do("GET", lease))
+        return redis.do("HGET", config.key("published"), "number")
+
+    t.wait_until(60, published, f"it publishes: {both[0].tail()} {both[1].tail()}")
+    took = time.monotonic() - begun
+    checks.that(took > LEASE_S + 0.5, f"the step took only {took:.1f} s")
+    checks.equal(holders, {holder}, "who held the lease during the step")
+    checks.equal(sum(weir.log().count("holds the lease") for weir in both), 1, "leases taken")
+    print(f"a step of {took:.1f} s under a lease of {LEASE_S} s")
+    proxy.order("slow", 0, 0, ":b:", 0)
+    f.settle(config)
+    for weir in both:
+        checks.equal(weir.stop(), 0, "exit code")
+    f.same_dump(checks, log, config, "a step longer than the lease")
+
+
 def main():
     f.need_tools("kcat")
     checks = t.Checks("frozen")
-    checks.run(every_point, by_turns, members_come_and_go)
+    checks.run(every_point, by_turns, members_come_and_go, long_step)
     checks.finish()
 
 
