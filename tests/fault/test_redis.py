@@ -58,7 +58,7 @@ class Run:
     def recover(self):
         self.figures.recovered.append(f.wait_progress(self.config, self.weir))
 
-    def finish(self, checks, lost=False, **more):
+    def finish(self, checks, **more):
         self.log.wait_counted(self.config, self.weir)
         f.settle(self.config)
         self.sinks.wait_empty(self.config)
@@ -67,7 +67,7 @@ class Run:
         checks.equal(self.weir.stop(), 0, f"{self.name}: exit code")
         self.figures.take(self.weir)
         f.same_dump(checks, self.log, self.config, self.name)
-        told = self.sinks.check(checks, self.config, self.name, lost)
+        told = self.sinks.check(checks, self.config, self.name)
         duplicates = int(self.proxy.order("duplicates"))
         self.figures.show(DUP=duplicates, alerts=told, **more)
         return duplicates
@@ -176,7 +176,7 @@ def redis_killed(checks):
         if done(run):
             break
         run.recover()
-    run.finish(checks, lost=True)
+    run.finish(checks)
 
 
 def replica_promoted(checks):
@@ -200,7 +200,7 @@ def replica_promoted(checks):
     run.figures.injected = 1
     run.weir.wait_log("Redis lost writes", 20)
     run.recover()
-    run.finish(checks, lost=True, records_rolled_back=lost)
+    run.finish(checks, records_rolled_back=lost)
 
 
 def disk_full(checks):

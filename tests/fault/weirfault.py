@@ -15,6 +15,7 @@ from datetime import datetime, timedelta, timezone
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "integration"))
 
 import weirtest as t  # noqa: E402 its folder is known only now
+from weiralerts import ALERTS, PER_SECOND, RULES, Sinks  # noqa: E402,F401 for the tests
 from weirstream import Figures  # noqa: E402,F401 for the tests
 
 PARTITIONS = 4
@@ -68,7 +69,7 @@ def generated(events, after=0.0, *more):
     start = datetime.fromtimestamp(START + after * 3600, timezone.utc)
     code, _, err = t.command("generate", "--events", events, "--seed", int(after * 100) + 1,
                              "--start", start.strftime("%Y-%m-%dT%H:%M:%SZ"),
-                             "--sessions-per-second", 12, "--truth", "none", *more, "--to", path)
+                             "--sessions-per-second", PER_SECOND, "--truth", "none", *more, "--to", path)
     if code != 0:
         raise t.Failure(f"weir generate exits with {code}: {err[-300:]}")
     with open(path, "rb") as lines:
@@ -122,8 +123,7 @@ class Log:
             time=parts.pop("time", NO_TICKS), windows=["1m", "1h", "24h"], commit={"interval": "20ms"},
             events={"dimensions": {"country": "country", "device": "device"}},
             sessions={"gap": "10m"}, http={"listen": "127.0.0.1:0"},
-            alerts={"rules_files": ["rules.yaml"], "suspect_lag": "90d", "repeat_interval": "90d"},
-            sinks=list(sinks),
+            alerts=ALERTS, sinks=list(sinks),
             kafka={"rdkafka": rdkafka or STATIC}, **parts)
         config.rules(*RULES)
         return config
@@ -153,13 +153,6 @@ def the_log(events=30000):
         _log.append(Log(events))
         _log[0].undisturbed()
     return _log[0]
-
-
-# They fire and resolve all the time, so that a fault always finds some on their way.
-RULES = [
-    {"alert": "Many", "metric": "sessions", "window": "1m", "above": 440, "by": ["device"]},
-    {"alert": "Few", "metric": "sessions", "window": "1m", "below": 100, "by": ["country"]},
-]
 
 
 # ---- what is in Redis ----
@@ -209,73 +202,7 @@ def same_dump(checks, log, config, what):
     checks.equal(wrong, [], f"{what}: published windows that differ")
 
 
-# ---- alerts ----
-
-
-class Sinks:
-    """A webhook and a topic for the alerts of one run."""
-
-    def __init__(self, brokers=None):
-        self.brokers = brokers
-        self.topic = t.topic("alerts", 1, brokers)
-        self.dir = t.folder()
-        self.record = os.path.join(self.dir, "record")
-        self.hook = subprocess.Popen(
-            [sys.executable, os.path.join(t.TESTS, "integration", "webhook_server.py"),
-             self.record], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-        t.at_end(self.end)
-        self.url = f"http://127.0.0.1:{self.hook.stdout.readline().split()[1]}/hook"
-
-    def end(self):
-        self.hook.stdin.close()
-        self.hook.stdout.close()
-        self.hook.wait()
-
-    def config(self):
-        return [{"type": "webhook", "name": "hook", "url": self.url},
-                {"type": "kafka", "name": "topic", "topic": self.topic}]
-
-    def hooked(self):
-        """{idempotency key: the different bodies under it}."""
-        found = {}
-        if os.path.exists(self.record):
-            with open(self.record, encoding="utf-8") as lines:
-                for line in lines:
-                    seen = json.loads(line)
-                    found.setdefault(seen["headers"].get("idempotency-key"), set()).add(seen["body"])
-        return found
-
-    def in_topic(self):
-        """The ids in the topic, in their order."""
-        return [headers.get("idempotency-key")
-                for _, _, headers, _, _ in t.consume(self.topic, self.brokers, "read_committed")]
-
-    def wait_empty(self, config, seconds=30):
-        redis = t.Redis(config.redis)
-        t.wait_until(seconds, lambda: not redis.do("XLEN", config.key("outbox:hook"))
-                     and not redis.do("XLEN", config.key("outbox:topic")), "the sinks are served")
-
-    def check(self, checks, config, what, lost=False):
-        """Every change once in the stream, once in the topic, at least once at the webhook. With
-        `lost`, Redis lost writes: what was told before may not be in its stream any more."""
-        stream = t.Redis(config.redis).stream(config.key("alerts"))
-        told = [json.loads(fields["alert"]) for _, fields in stream]
-        ids = [alert["id"] for alert in told]
-        checks.equal(len(ids), len(set(ids)), f"{what}: ids in the stream, each once")
-        want = {alert["id"] for alert in told if alert["status"] in ("firing", "resolved")}
-        checks.that(len(want) > 2, f"{what}: alerts were told: {len(want)}")
-        topic = self.in_topic()
-        twice = sorted(name for name in set(topic) if topic.count(name) > 1)
-        checks.equal(twice, [], f"{what}: ids more than once in the topic")
-        hooked = self.hooked()
-        for name, found in (("topic", set(topic)), ("webhook", set(hooked))):
-            checks.equal(sorted(want - found), [], f"{what}: alerts missing at the {name}")
-            if not lost:
-                checks.equal(sorted(found - want), [], f"{what}: alerts only at the {name}")
-        changed = [name for name, bodies in hooked.items() if len(bodies) > 1]
-        if not lost:
-            checks.equal(changed, [], f"{what}: keys with two bodies at the webhook")
-        return len(want)
+# ---- the end ----
 
 
 def finish(checks, log, config, sinks, weirs, figures, **shown):

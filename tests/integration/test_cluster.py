@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """A Redis Cluster of three primaries: what is counted there is byte for byte what one Redis holds,
-also while slots move from one primary to another and while a primary is away, and what is published
-never goes back."""
+also while slots move from one primary to another and while a primary is away, what is published
+never goes back, and every change of an alert is told."""
 
 import os
 import random
@@ -9,6 +9,7 @@ import re
 import time
 
 import weirtest as t
+from weiralerts import PER_SECOND, RULES, Sinks, lately
 from weirstream import (
     PARTITIONS,
     Feeder,
@@ -78,7 +79,9 @@ class Nodes:
 def start(checks, label, events, **parts):
     service = t.Service("redis", form="cluster")
     config = stream_config(label, redis=service.env["REDIS_URL"], **parts)
-    path, end = traffic(checks, config, events)
+    config.rules(*RULES)
+    path, end = traffic(checks, config, events, "--sessions-per-second", PER_SECOND,
+                        day=lately())
     weir = t.Weir(config).wait_log("partition claimed", times=config.partitions)
     return service, config, path, end, weir
 
@@ -95,19 +98,23 @@ def faults(checks):
     a primary is killed and comes back on its append-only file."""
     seconds, rounds = (40, 4) if LONG else (6, 1)
     partitions = 12
+    sinks = Sinks()
     service, config, path, end, weir = start(
-        checks, "slots", 20000 * seconds, partitions=partitions, http={"listen": "127.0.0.1:0"})
+        checks, "slots", 20000 * seconds, partitions=partitions, http={"listen": "127.0.0.1:0"},
+        **sinks.parts())
     nodes, slots = Nodes(service), slots_of(config)
     feeder, sampler = Feeder(config, path, seconds), Sampler(config)
     t.wait_until(10, lambda: sampler.samples > 20, "something is published")
-    keys = 0
+    keys, told = 0, sinks.told(config)
     for _ in range(rounds):
         for slot in random.sample(slots, len(slots)):
             keys += nodes.move(slot, random.choice((0, 0.02, 0.05)))
+    told = sinks.told(config) - told
+    checks.that(told > 0, f"changes of alerts while slots move: {told}")
     looks = sampler.finish(checks, "slots that move")
     errors = nodes.errors()
     print(f"{len(slots) * rounds} moves of slots with {keys} keys; redirects {errors}; "
-          f"{weir.metric('weir_redis_errors_total')} commits tried again; "
+          f"{weir.metric('weir_redis_errors_total')} commits tried again; {told} changes of alerts; "
           f"{looks} looks at what is published")
     for name, count in errors.items():
         checks.that(count > 0, f"weir or the test met {name}")
@@ -116,6 +123,8 @@ def faults(checks):
     total = feeder.finish() + partitions
     feed_closers(config, closers_at(end, partitions))
     finish_and_compare(checks, config, total, ms_of(end), "slots that move", weir)
+    sinks.wait_empty(config)
+    print(f"{sinks.check(checks, config, 'slots that move')} alerts told")
     checks.equal(weir.stop(), 0, "exit code")
 
 

@@ -1,12 +1,14 @@
 #!/usr/bin/env python3
 """A primary with a replica under Sentinel: the primary is killed, frozen or told to hand over, the
-replica takes its place, and what is counted stays what one undisturbed run counts."""
+replica takes its place, also one that has missed the last second, and what is counted stays what one
+undisturbed run counts; every change of an alert is told once, also those that were lost with the old primary."""
 
 import os
 import signal
 import time
 
 import weirtest as t
+from weiralerts import PER_SECOND, RULES, Sinks, lately
 from weirstream import (
     PARTITIONS,
     Feeder,
@@ -21,6 +23,7 @@ from weirstream import (
 
 LONG = bool(os.environ.get("WEIR_LONG"))
 NAME = "shop"
+ALONE_S = 1
 
 
 class Watched:
@@ -58,6 +61,14 @@ def kill(watched, port):
     return watched.servers[port].resume
 
 
+def kill_alone(watched, port):
+    """Dead, and its replica has heard nothing for a while: what was acknowledged meanwhile is lost."""
+    replica = next(other for other in watched.servers if other != port)
+    t.Redis(f"redis://127.0.0.1:{replica}").do("REPLICAOF", "127.0.0.1", "1")
+    time.sleep(ALONE_S)
+    return kill(watched, port)
+
+
 def freeze(watched, port):
     """It takes connections and answers nothing; thawed it believes for a moment that it is still
     the primary."""
@@ -71,9 +82,12 @@ def hand_over(watched, port):
 
 
 def run(checks, faults, label, events, seconds):
-    watched = Watched()
-    config = stream_config(label, redis=watched.url, http={"listen": "127.0.0.1:0"})
-    path, end = traffic(checks, config, events)
+    watched, sinks = Watched(), Sinks()
+    config = stream_config(label, redis=watched.url, http={"listen": "127.0.0.1:0"},
+                           **sinks.parts())
+    config.rules(*RULES)
+    path, end = traffic(checks, config, events, "--sessions-per-second", PER_SECOND,
+                        day=lately())
     weir = t.Weir(config).wait_log("partition claimed", times=PARTITIONS)
     feeder, sampler = Feeder(config, path, seconds), Sampler(config)
     time.sleep(1.5)
@@ -99,8 +113,12 @@ def run(checks, faults, label, events, seconds):
     if rollbacks > 0:  # Redis itself lost its last writes, and what was published with them
         sampler.back.clear()
     looks = sampler.finish(checks, label)
+    sinks.wait_empty(config)
+    told = sinks.check(checks, config, label)
     print(f"{total} records, {weir.metric('weir_redis_errors_total')} commits tried again, "
-          f"{rollbacks} rollbacks, {looks} looks at what is published")
+          f"{rollbacks} rollbacks, {told} alerts told, {looks} looks at what is published")
+    if kill_alone in faults:
+        checks.that(rollbacks > 0, f"{label}: what the replica has missed is counted again")
     checks.equal(weir.stop(), 0, "exit code")
     return watched, config
 
@@ -120,14 +138,18 @@ def primary_killed(checks):
     checks.contains(out, config.topic, "get partitions")
 
 
+def lagging_replica(checks):
+    run(checks, [kill_alone], "lagging", 100000, 6)
+
+
 def many_faults(checks):
-    run(checks, [hand_over, freeze, kill, hand_over], "promoted", 400000, 45)
+    run(checks, [hand_over, freeze, kill, kill_alone, hand_over], "promoted", 400000, 45)
 
 
 def main():
     t.need_services("kcat")
     checks = t.Checks("sentinel")
-    checks.run(primary_killed, *[many_faults] * LONG)
+    checks.run(primary_killed, lagging_replica, *[many_faults] * LONG)
     checks.finish()
 
 

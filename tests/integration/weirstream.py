@@ -14,7 +14,9 @@ import weirtest as t
 PARTITIONS = 4
 # no tick by the clock, and nothing is late however old the data are
 SLOW_TICKS = {"idle_timeout": "10m", "allowed_lateness": "400d"}
-GENERATED = ("--start", "2026-01-05T09:00:00Z")
+DAY = datetime(2026, 1, 5, tzinfo=timezone.utc)
+MORNING = "%Y-%m-%dT09:00:00Z"
+GENERATED = ("--start", DAY.strftime(MORNING))
 
 
 # a visitor's cart and later purchase may lie in two partitions, but replay has only one
@@ -67,7 +69,8 @@ def buckets(redis, config):
 def undisturbed(checks, config, total, close_ms):
     """Another group over the same topic: the buckets and the total of one run in peace."""
     redis = t.Redis()
-    tree = {name: part for name, part in config.tree.items() if name not in ("kafka", "redis")}
+    tree = {name: part for name, part in config.tree.items()
+            if name not in ("kafka", "redis", "alerts", "sinks")}
     calm = t.Config(config.topic, brokers=config.brokers, **tree)
     weir = t.Weir(calm)
     t.wait_counted(redis, calm, config.partitions, total, watch=weir)
@@ -182,11 +185,13 @@ def stream_config(label, partitions=PARTITIONS, **parts):
     return config
 
 
-def traffic(checks, config, events):
+def traffic(checks, config, events, *more, day=DAY):
+    """From nine in the morning on; all of it lies before the time that is returned."""
     path = os.path.join(config.dir, "input.jsonl")
-    code, _, err = t.command("generate", "--events", events, *GENERATED, "--to", path)
+    code, _, err = t.command("generate", "--events", events, "--start",
+                             day.strftime(MORNING), *more, "--to", path)
     checks.equal(code, 0, f"exit code of generate: {err[-300:]}")
-    return path, datetime(2026, 1, 5, 20, tzinfo=timezone.utc)
+    return path, day.replace(hour=20, minute=0, second=0, microsecond=0)
 
 
 def finish_and_compare(checks, config, total, close_ms, what, weir=None):
