@@ -57,8 +57,8 @@ static struct weir_tracked *copy_tracked(const struct weir_tracked *tracked, siz
     WEIR_ASSERT(copy != NULL);
     for (size_t i = 0; i < len; i++) {
         copy[i] = tracked[i];
-        if (tracked[i].json)
-            copy[i].json = strdup(tracked[i].json);
+        copy[i].json = tracked[i].json ? strdup(tracked[i].json) : NULL;
+        WEIR_ASSERT(copy[i].json != NULL || !tracked[i].json);
     }
     return copy;
 }

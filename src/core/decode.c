@@ -17,7 +17,7 @@ struct weir_decoder *weir_decoder_new(const struct weir_mapping *mapping) {
     decoder->nodes = malloc(mapping->nodes_len * sizeof(*decoder->nodes));
     decoder->scratch = malloc(decoder->scratch_max);
     decoder->texts.bytes = malloc(decoder->texts.max);
-    decoder->events = malloc(WEIR_EVENTS_PER_RECORD_MAX * sizeof(*decoder->events));
+    decoder->events = calloc(WEIR_EVENTS_PER_RECORD_MAX, sizeof(*decoder->events));
     decoder->index = weir_index_new(mapping->record_max);
     decoder->embedded = mapping->lists_len > 0 ? weir_index_new(mapping->record_max) : NULL;
     if (!decoder->text || !decoder->nodes || !decoder->scratch || !decoder->texts.bytes ||
