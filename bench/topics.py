@@ -6,11 +6,13 @@ import socket
 import struct
 import subprocess
 from datetime import datetime, timezone
+from pathlib import Path
 
 import machine
 import weirtest as t
 
 PARTITIONS = 8
+MAX_OPEN = 2000000  # sessions.max_open, as it is by default
 START_MS = 1767603600000  # 2026-01-05T09:00:00Z
 CLOSE_MS = 7200000  # after the last event: every session has ended
 DIMENSIONS = {name: name for name in ("device", "country", "channel", "category")}
@@ -72,7 +74,12 @@ class Topics:
         return self.summaries[key]
 
     def replay(self, events, config_path, closed):
+        """In one partition, which must hold the sessions that are open in all of the topic's."""
         weir = os.environ["WEIR"]
+        tree = json.loads(Path(config_path).read_text(encoding="utf-8"))
+        tree["sessions"] = {**tree.get("sessions", {}), "max_open": PARTITIONS * MAX_OPEN}
+        config = self.bench.scratch / f"{events.name}-replay.yaml"
+        config.write_text(json.dumps(tree), encoding="utf-8")
         when = datetime.fromtimestamp(events.close_ms / 1000, timezone.utc)
         lines = [json.dumps({"type": "page_view", "time": when.isoformat(timespec="milliseconds"),
                              "session": f"closer-{p}"}) + "\n" for p in range(PARTITIONS)]
@@ -83,7 +90,7 @@ class Topics:
             with subprocess.Popen(["cat", "-", str(closers)], stdin=made.stdout,
                                   stdout=subprocess.PIPE) as joined:
                 made.stdout.close()
-                run = subprocess.run([weir, "replay", "--config", config_path, "--summary", "json",
+                run = subprocess.run([weir, "replay", "--config", str(config), "--summary", "json",
                                       "-"], stdin=joined.stdout, capture_output=True, check=False)
         if run.returncode != 0:
             raise ValueError(f"weir replay ended with {run.returncode}: {run.stderr[-500:]}")

@@ -13,8 +13,10 @@
 
 /* ---- the alerts that are followed ---- */
 
-static uint64_t rule_print(const struct weir_rule *rule) {
-    return weir_alert_fingerprint(rule, NULL, NULL, 0);
+/* With its dimension: by another one, the rule is another, whose alerts say nothing of these. */
+static uint64_t rule_print(const struct weir_evaluator *e, const struct weir_rule *rule) {
+    const char *dimension = rule->by_len > 0 ? e->config->dimension_names[rule->by[0]] : NULL;
+    return weir_alert_fingerprint(rule, dimension, "", 0);
 }
 
 static struct weir_tracked *add_tracked(struct weir_evaluator *e) {
@@ -276,7 +278,7 @@ static void step_segment(struct weir_evaluator *e, const struct weir_rule *rule,
             return; /* nothing to follow */
         tracked = add_tracked(e);
         tracked->alert.fingerprint = fingerprint;
-        tracked->rule = rule_print(rule);
+        tracked->rule = rule_print(e, rule);
     }
     struct weir_alert before = tracked->alert;
     enum weir_alert_change change =
@@ -341,7 +343,7 @@ static void end_unwatched(struct weir_evaluator *e, const struct weir_rule *rule
     if (weir_rollup_keep(e->rollup) == WEIR_KEEP_ALL)
         return;
     int64_t as_of_ms = weir_rollup_as_of(e->rollup, window);
-    uint64_t print = rule_print(rule);
+    uint64_t print = rule_print(e, rule);
     for (size_t i = e->tracked_len; i-- > 0;)
         if (e->tracked[i].rule == print && e->tracked[i].alert.as_of_ms < as_of_ms)
             end(e, &e->tracked[i],
@@ -401,7 +403,7 @@ void weir_alerting_step(struct weir_evaluator *e, const bool *moved) {
 
 static bool has_rule(const struct weir_evaluator *e, uint64_t print) {
     for (size_t r = 0; r < e->config->rules.len; r++)
-        if (rule_print(&e->config->rules.rules[r]) == print)
+        if (rule_print(e, &e->config->rules.rules[r]) == print)
             return true;
     return false;
 }

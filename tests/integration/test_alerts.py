@@ -324,6 +324,14 @@ def reload(checks):
     checks.equal([a["rule"] for a in shop.firing()], ["Second"], "firing without the first rule")
     first = [status for status, alert in shop.told() if alert["rule"] == "First"]
     checks.equal(first, ["firing", "resolved"], "what was told of the rule that is gone")
+    shop.config.rules(rule("Second", below=0.3, by=["country"]))
+    weir.signal(signal.SIGHUP)
+    weir.wait_log("are taken over", times=3)
+    shop.slide(0.15)
+    checks.equal([a["segment"] for a in shop.firing()], [{"country": "DE"}], "firing by country")
+    total = [status for status, alert in shop.told()
+             if alert["rule"] == "Second" and not alert.get("segment")]
+    checks.equal(total, ["firing", "resolved"], "what was told of the rule without a dimension")
     checks.equal(weir.stop(), 0, "exit code")
 
 
