@@ -138,17 +138,20 @@ def measure(bench, events, what, check=True, library=None, **more):
     service = Service(bench, events.name, library, **more)
     try:
         redis_before_s = process.cpu_s(service.redis_pid)
+        server_before_s = process.own_cpu_s(service.redis_pid)
         bytes_before = service.info("total_net_input_bytes")
         weir = service.begin()
         seen = service.wait_counted(events.records, 600)
         pid = weir.process.pid
         cpu_s, redis_s = process.own_cpu_s(pid), process.cpu_s(service.redis_pid)
+        server_s = process.own_cpu_s(service.redis_pid)
         threads = process.threads_cpu_s(pid)
         wall_s = seen[-1][0] - weir.log_time("partition claimed")
         sent = service.info("total_net_input_bytes") - bytes_before
         figures = {
             "events": events.records, "cpu_s": cpu_s, "wall_s": wall_s,
-            "redis_cpu_s": redis_s - redis_before_s, "rss_mb": process.memory_mb(pid),
+            "redis_cpu_s": redis_s - redis_before_s, "server_cpu_s": server_s - server_before_s,
+            "rss_mb": process.memory_mb(pid),
             "redis_bytes": sent, "redis_mb": service.info("used_memory_peak") / 2**20,
             "commits": float(weir.metric("weir_commits_total")),
             "commit_s": float(weir.metric("weir_commit_seconds_sum")),
