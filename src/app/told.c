@@ -72,6 +72,8 @@ static void log_alert(const struct weir_evaluator *e, const struct weir_tracked 
 
 void weir_told_add(struct weir_evaluator *e, const struct weir_tracked *tracked, bool to_stream,
                    bool to_sinks) {
+    if (!to_stream && !to_sinks)
+        return; /* it still fires, and is silenced */
     if (e->told_len == e->told_cap) {
         e->told_cap = e->told_cap ? e->told_cap * 2 : 64;
         e->told = realloc(e->told, e->told_cap * sizeof *e->told);
