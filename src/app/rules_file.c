@@ -213,7 +213,8 @@ static void read_rule(struct file *file, const struct weir_yaml *map, const char
     weir_rule_resolve(&reading);
     if (draft.alert)
         check_name(file, map, group, draft.alert);
-    if (loader->mistakes->len == before && loader->mistakes->dropped == 0)
+    bool whole = draft.alert && draft.metric; /* a broken text was told of when it was read */
+    if (whole && loader->mistakes->len == before && loader->mistakes->dropped == 0)
         keep_rule(file, &reading, group, labels, annotations);
 }
 
