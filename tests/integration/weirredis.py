@@ -3,6 +3,9 @@
 import os
 import re
 import socket
+import time
+
+UP_SECONDS = 30  # for a cluster to say that it is whole again
 
 
 class RedisError(Exception):
@@ -115,7 +118,9 @@ class Cluster(Redis):
     def do(self, *words):
         slot = crc16(words[1]) % 16384
         place, asking = self.owners.get(slot, self.places[0]), False
-        for _ in range(10):
+        up_by = time.monotonic() + UP_SECONDS
+        redirects = 0
+        while redirects < 10:
             node = self.nodes[place]
             try:
                 if asking:
@@ -123,8 +128,12 @@ class Cluster(Redis):
                 return node.do(*words)
             except RedisError as error:
                 kind, *rest = str(error).split(" ")
+                if kind == "CLUSTERDOWN" and time.monotonic() < up_by:
+                    time.sleep(0.1)  # nodes of a busy machine lose sight of each other
+                    continue
                 if kind not in ("MOVED", "ASK"):
                     raise
+                redirects += 1
                 place, asking = rest[1], kind == "ASK"
                 if not asking:
                     self.owners[slot] = place

@@ -437,16 +437,21 @@ def offsets(redis, config, partitions):
 
 
 def wait_counted(redis, config, partitions, records, seconds=60, watch=None):
-    def done():
+    """Until all are counted; a Failure when for so long not one more is, as a sanitizer's build
+    needs its time for many."""
+    last, stalled_at = -1, time.monotonic() + seconds
+    while True:
         if watch and not watch.alive():
             raise Failure(f"weir ended with {watch.process.returncode}: {watch.tail()}")
-        return sum(offsets(redis, config, partitions)) >= records
-
-    try:
-        wait_until(seconds, done, f"{records} records counted")
-    except Failure as failure:
-        log = watch.tail() if watch else ""
-        raise Failure(f"{failure}; offsets {offsets(redis, config, partitions)} {log}") from None
+        found = offsets(redis, config, partitions)
+        if sum(found) >= records:
+            return
+        if sum(found) != last:
+            last, stalled_at = sum(found), time.monotonic() + seconds
+        elif time.monotonic() > stalled_at:
+            raise Failure(f"for {seconds} s nothing more of {records} records is counted; offsets "
+                          f"{found} {watch.tail() if watch else ''}")
+        time.sleep(0.05)
 
 
 def wait_window(redis, config, window, as_of_ms, seconds=30):
