@@ -211,6 +211,7 @@ def finish(checks, log, config, sinks, weirs, figures, **shown):
     settle(config)
     sinks.wait_empty(config, 60)
     for weir in weirs:
+        weir.ready()  # one that is only being started ends by the signal itself
         checks.equal(weir.stop(), 0, f"{figures.name}: exit code")
         figures.take(weir)
     same_dump(checks, log, config, figures.name)
