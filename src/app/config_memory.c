@@ -8,6 +8,9 @@
 /* A value of a dimension: its counters in the packed buckets that events may still fall in. */
 #define SEGMENT_BYTES (3 * KIB)
 #define PARTITION_BYTES (2 * MIB) /* an empty one */
+/* A segment in a publication: its fields and keys as commands, as one script call, and as what is
+ * still to be sent. */
+#define PUBLISHED_BYTES (6 * KIB)
 #define SESSIONS_MIN 1000
 #define WORKER_BYTES (64 * MIB) /* the least of the limit, a worker */
 #define PRODUCER_MAX (256 * MIB)
@@ -58,6 +61,25 @@ static bool check_sessions(struct weir_loader *loader, const struct weir_config 
     return false;
 }
 
+/* All windows may move in one step: is there room for what is sent of them? */
+static bool check_published(struct weir_loader *loader, const struct weir_yaml *node,
+                            const struct weir_config *config) {
+    size_t lists = (size_t)config->plan.windows_len * config->plan.dimensions_len;
+    size_t share = config->memory.limit / 16,
+           needed = lists * config->publish_top * PUBLISHED_BYTES;
+    if (needed <= share)
+        return true;
+    if (!is_default(loader, "publish.top"))
+        node = weir_load_node(loader, "publish.top");
+    WEIR_MISTAKE(loader->mistakes, node,
+                 "%u segments of %u dimensions in %u windows take up to %zu MiB while they are "
+                 "published, and a sixteenth of `memory` is for it; write `publish.top` of at most "
+                 "%zu, or at least %zuMiB of memory",
+                 config->publish_top, config->plan.dimensions_len, config->plan.windows_len,
+                 needed / MIB + 1, share / PUBLISHED_BYTES / lists, needed * 16 / MIB + 1);
+    return false;
+}
+
 void weir_load_memory(struct weir_loader *loader, struct weir_config *config) {
     const struct weir_yaml *node = weir_load_node(loader, "memory");
     struct weir_memory_shares *memory = &config->memory;
@@ -73,7 +95,7 @@ void weir_load_memory(struct weir_loader *loader, struct weir_config *config) {
     bool fits = is_default(loader, "sessions.max_open")
                     ? choose_sessions(loader, node, config, half / WEIR_MEMORY_PARTITIONS)
                     : check_sessions(loader, config, half);
-    if (!fits)
+    if (!fits || !check_published(loader, node, config))
         return;
     if (config->prefetch_bytes == 0)
         config->prefetch_bytes = config->kafka.prefetch_bytes = memory->limit / 4;

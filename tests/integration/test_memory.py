@@ -312,6 +312,7 @@ def wide_config():
         t.topic("memory-windows", WIDE_PARTITIONS), memory="128MiB", windows=["1m", "24h"],
         time={"idle_timeout": "10m"}, sessions={"max_open": 20_000},
         events={"dimensions": {name: name for name in WIDE}, "max_values": 910},
+        publish={"top": 113},  # the most that this memory has room for
         alerts={"rules_files": ["rules.yaml"], "suspect_lag": "90d"})
     config.rules({"alert": "Many", "metric": "sessions", "window": "1m", "by": ["a"], "above": 300,
                   "keep_firing_for": "30d"})
