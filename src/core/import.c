@@ -235,7 +235,9 @@ int weir_partition_import_done(struct weir_partition *p, struct weir_err *err) {
             if (!p->window.levels[l].buckets[i].released && !p->window.levels[l].buckets[i].bytes)
                 return damaged(err, "b:");
     defer(p, false);
-    if (weir_sessions_len(p->sessions) > weir_sessions_max(p->sessions))
+    /* an end before settled_ms would be counted in a bucket that is not here any more */
+    if (weir_sessions_len(p->sessions) > weir_sessions_max(p->sessions) ||
+        !weir_sessions_end_from(p->sessions, p->settled_ms))
         return damaged(err, "s:");
     if (p->watermark_ms != INT64_MIN)
         weir_sessions_refile(p->sessions);

@@ -302,6 +302,15 @@ int64_t weir_session_end_ms(const struct weir_sessions *sessions,
     return by_gap < by_cap ? by_gap : by_cap;
 }
 
+bool weir_sessions_end_from(const struct weir_sessions *sessions, int64_t from_ms) {
+    for (uint32_t slot = 1; slot < sessions->slots_used; slot++) {
+        const struct weir_session *session = &sessions->slab[slot];
+        if ((session->flags & WEIR_OPEN) && weir_session_end_ms(sessions, session) < from_ms)
+            return false;
+    }
+    return true;
+}
+
 static int64_t second_up(int64_t ms) {
     return (ms + 999) / 1000;
 }

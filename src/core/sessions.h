@@ -89,6 +89,8 @@ void weir_sessions_drop_orders(struct weir_sessions *sessions, struct weir_sessi
 
 int64_t weir_session_end_ms(const struct weir_sessions *sessions,
                             const struct weir_session *session);
+/* Whether every open session ends at `from_ms` or later. */
+bool weir_sessions_end_from(const struct weir_sessions *sessions, int64_t from_ms);
 
 /* Called for a session that ends; must call weir_sessions_remove on it, and nothing else here. */
 typedef void weir_session_ended(void *context, struct weir_session *session);
