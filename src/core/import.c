@@ -229,15 +229,24 @@ int weir_partition_import(struct weir_partition *p, const char *key, const void 
     return failed ? damaged(err, key) : 0;
 }
 
+/* An end before settled_ms would be counted in a bucket that is not here any more. */
+static bool ends_before_settled(const struct weir_partition *p) {
+    for (uint32_t slot = 1; slot < weir_sessions_slots(p->sessions); slot++) {
+        const struct weir_session *session = weir_sessions_at(p->sessions, slot);
+        if ((session->flags & WEIR_OPEN) &&
+            weir_session_end_ms(p->sessions, session) < p->settled_ms)
+            return true;
+    }
+    return false;
+}
+
 int weir_partition_import_done(struct weir_partition *p, struct weir_err *err) {
     for (int l = 0; l < WEIR_LEVELS; l++)
         for (uint32_t i = 0; i < p->window.levels[l].len; i++)
             if (!p->window.levels[l].buckets[i].released && !p->window.levels[l].buckets[i].bytes)
                 return damaged(err, "b:");
     defer(p, false);
-    /* an end before settled_ms would be counted in a bucket that is not here any more */
-    if (weir_sessions_len(p->sessions) > weir_sessions_max(p->sessions) ||
-        !weir_sessions_end_from(p->sessions, p->settled_ms))
+    if (weir_sessions_len(p->sessions) > weir_sessions_max(p->sessions) || ends_before_settled(p))
         return damaged(err, "s:");
     if (p->watermark_ms != INT64_MIN)
         weir_sessions_refile(p->sessions);

@@ -188,6 +188,10 @@ uint32_t weir_sessions_slot(const struct weir_sessions *sessions,
     return (uint32_t)(session - sessions->slab);
 }
 
+uint32_t weir_sessions_slots(const struct weir_sessions *sessions) {
+    return sessions->slots_used;
+}
+
 struct weir_session *weir_sessions_at(const struct weir_sessions *sessions, uint32_t slot) {
     return &sessions->slab[slot];
 }
@@ -302,15 +306,6 @@ int64_t weir_session_end_ms(const struct weir_sessions *sessions,
     return by_gap < by_cap ? by_gap : by_cap;
 }
 
-bool weir_sessions_end_from(const struct weir_sessions *sessions, int64_t from_ms) {
-    for (uint32_t slot = 1; slot < sessions->slots_used; slot++) {
-        const struct weir_session *session = &sessions->slab[slot];
-        if ((session->flags & WEIR_OPEN) && weir_session_end_ms(sessions, session) < from_ms)
-            return false;
-    }
-    return true;
-}
-
 static int64_t second_up(int64_t ms) {
     return (ms + 999) / 1000;
 }
@@ -371,16 +366,14 @@ void weir_sessions_advance(struct weir_sessions *sessions, int64_t second, int64
 void weir_sessions_refile(struct weir_sessions *sessions) {
     weir_wheel_init(&sessions->wheel, sessions->wheel.now);
     sessions->free_slots = 0;
-    sessions->zombies = 0;
     for (uint32_t slot = sessions->slots_used - 1; slot > 0; slot--) {
         struct weir_session *session = &sessions->slab[slot];
-        if (session->flags & WEIR_OPEN) {
+        if (session->flags & WEIR_OPEN)
             weir_sessions_file(sessions, session);
-        } else {
-            session->next = sessions->free_slots;
-            sessions->free_slots = slot;
-        }
+        else
+            slot_free(sessions, slot);
     }
+    sessions->zombies = 0; /* all of them are free now */
 }
 
 struct due {

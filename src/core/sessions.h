@@ -89,8 +89,6 @@ void weir_sessions_drop_orders(struct weir_sessions *sessions, struct weir_sessi
 
 int64_t weir_session_end_ms(const struct weir_sessions *sessions,
                             const struct weir_session *session);
-/* Whether every open session ends at `from_ms` or later. */
-bool weir_sessions_end_from(const struct weir_sessions *sessions, int64_t from_ms);
 
 /* Called for a session that ends; must call weir_sessions_remove on it, and nothing else here. */
 typedef void weir_session_ended(void *context, struct weir_session *session);
@@ -110,6 +108,8 @@ void weir_sessions_refile(struct weir_sessions *sessions);
 
 uint32_t weir_sessions_slot(const struct weir_sessions *sessions,
                             const struct weir_session *session);
+/* The number after that of the last slot that was ever handed out; the first is 1. */
+uint32_t weir_sessions_slots(const struct weir_sessions *sessions);
 /* The session of a slot that was handed out before; may be a zombie. */
 struct weir_session *weir_sessions_at(const struct weir_sessions *sessions, uint32_t slot);
 

@@ -53,6 +53,9 @@ class Watched:
         redis = t.Redis(f"redis://127.0.0.1:{port}")
         t.wait_until(40, lambda: b"state=online" in redis.do("INFO", "replication"),
                      "the old primary follows the new one")
+        other = t.Redis(f"redis://127.0.0.1:{next(name for name in self.servers if name != port)}")
+        t.wait_until(40, lambda: b"master_link_status:up" in other.do("INFO", "replication"),
+                     "it has loaded what the new one sent")
 
 
 def kill(watched, port):
@@ -89,7 +92,7 @@ def run(checks, faults, label, events, seconds):
     path, end = traffic(checks, config, events, "--sessions-per-second", PER_SECOND,
                         day=lately())
     weir = t.Weir(config).wait_log("partition claimed", times=PARTITIONS)
-    feeder, sampler = Feeder(config, path, seconds), Sampler(config)
+    feeder, sampler = Feeder(config, path, seconds, lasts=True), Sampler(config)
     time.sleep(1.5)
     for fault in faults:
         port = watched.port()

@@ -93,35 +93,46 @@ def same_buckets(checks, got, want, what):
 
 
 class Feeder:
-    """Produces a file line by line at a steady rate while the test goes on."""
+    """Produces a file line by line at a steady rate while the test goes on; one that lasts, half of
+    it, and then thinner and thinner, so that there is always more to count until finish()."""
 
-    def __init__(self, config, path, seconds):
+    STEP_S = 0.05
+
+    def __init__(self, config, path, seconds, lasts=False):
         with open(path, "rb") as lines:
-            records = [line.rstrip(b"\n") for line in lines]
-        self.total = len(records)
+            self.records = [line.rstrip(b"\n") for line in lines]
+        self.total, self.sent = len(self.records), 0
+        self.finishing = threading.Event()
         self.kcat = subprocess.Popen(
             ["kcat", "-P", "-q", "-b", config.brokers, "-t", config.topic, "-K", "\t",
              "-X", "enable.idempotence=true",
              "-X", "linger.ms=20"], stdin=subprocess.PIPE)
         t.at_end(lambda: (self.kcat.kill(), self.kcat.wait()))
-        self.thread = threading.Thread(target=self.work, args=(records, seconds), daemon=True)
+        self.thread = threading.Thread(target=self.work, args=(seconds, lasts), daemon=True)
         self.thread.start()
 
-    def work(self, records, seconds):
-        steps = int(seconds * 20)
-        begun = time.monotonic()
-        for step in range(steps):
-            part = records[self.total * step // steps : self.total * (step + 1) // steps]
-            lines = [json.loads(line)["session"].encode() + b"\t" + line for line in part]
-            try:
-                self.kcat.stdin.write(b"".join(line + b"\n" for line in lines))
-                self.kcat.stdin.flush()
-            except OSError:
-                return
-            time.sleep(max(0, begun + (step + 1) / 20 - time.monotonic()))
+    def send(self, until):
+        part, self.sent = self.records[self.sent:until], until
+        lines = [json.loads(line)["session"].encode() + b"\t" + line for line in part]
+        self.kcat.stdin.write(b"".join(line + b"\n" for line in lines))
+        self.kcat.stdin.flush()
+
+    def work(self, seconds, lasts):
+        steps, begun = int(seconds / self.STEP_S), time.monotonic()
+        steady = self.total // 2 if lasts else self.total
+        try:
+            for step in range(steps):
+                self.send(steady * (step + 1) // steps)
+                time.sleep(max(0, begun + (step + 1) * self.STEP_S - time.monotonic()))
+            while self.sent < self.total and not self.finishing.wait(self.STEP_S):
+                self.send(self.sent + (self.total - self.sent) // 500)
+            self.send(self.total)
+        except OSError:
+            return
         self.kcat.stdin.close()
 
     def finish(self):
+        self.finishing.set()
         self.thread.join(120)
         if self.kcat.wait(60) != 0:
             raise t.Failure("kcat failed")
