@@ -152,7 +152,7 @@ int weir_producer_send(struct weir_producer *producer, const char *topic, int32_
                        const char *key, size_t key_len, const char *value, size_t len,
                        int64_t timestamp_ms, const struct weir_header *headers,
                        struct weir_err *err);
-/* Records whose delivery failed for good since the start. */
+/* Records that were refused at once, or whose delivery failed for good, since the start. */
 uint64_t weir_producer_failed(const struct weir_producer *producer);
 
 /* A producer of transactions: for readers with isolation.level=read_committed what it sends between

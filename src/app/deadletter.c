@@ -35,15 +35,11 @@ void weir_dead_letter(struct weir_worker *w, const struct weir_record *record,
         {"weir-offset", offset},
         {NULL, NULL},
     };
-    struct weir_err err;
-    int status =
-        weir_producer_send(w->dead_letters, w->config->dead_letter_topic, -1, record->key,
+    struct weir_err err; /* the producer counts and logs what it cannot send */
+    if (weir_producer_send(w->dead_letters, w->config->dead_letter_topic, -1, record->key,
                            record->key_len, record->value, record->len,
-                           record->timestamp_ms > 0 ? record->timestamp_ms : 0, headers, &err);
-    if (status == 0)
+                           record->timestamp_ms > 0 ? record->timestamp_ms : 0, headers, &err) == 0)
         w->figures.dead_letters_sent++;
-    else
-        weir_log(WEIR_LOG_ERROR, "deadletter", err.text, WEIR_STR("reason", name), WEIR_LOG_END);
 }
 
 int weir_dead_letter_flush(struct weir_worker *w) {

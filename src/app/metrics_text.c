@@ -273,7 +273,7 @@ static const struct row rows[] = {
     {"weir_dead_letters_sent_total", "counter", "", "records sent to kafka.dead_letter_topic",
      put_sum, U64, WORKER(dead_letters_sent), 0},
     {"weir_dead_letters_failed_total", "counter", "",
-     "records that kafka.dead_letter_topic did not take at first", put_sum, U64,
+     "records that kafka.dead_letter_topic did not take (the log says why)", put_sum, U64,
      WORKER(dead_letters_failed), 0},
     {"weir_partition_lag", "gauge", "topic, partition", "records behind the end of the partition",
      put_partitions, I64, PARTITION(lag), 0},

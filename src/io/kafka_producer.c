@@ -179,7 +179,10 @@ int weir_producer_send(struct weir_producer *producer, const char *topic, int32_
         return 0;
     if (list)
         rd_kafka_headers_destroy(list); /* ours again, as it was not taken */
-    return send_failed(producer, topic, code, err);
+    send_failed(producer, topic, code, err);
+    atomic_fetch_add(&producer->failed, 1);
+    on_failure(producer, topic, err->text);
+    return -err->code;
 }
 
 uint64_t weir_producer_failed(const struct weir_producer *producer) {

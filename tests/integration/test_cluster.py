@@ -37,12 +37,15 @@ class Nodes:
             number = node.do("CLUSTER", "MYID").decode()
             self.redis[number], self.ports[number] = node, port
 
-    def owner(self, slot):
-        """As its owner itself says."""
-        for number, node in self.redis.items():
-            for first, last, place, *_ in node.do("CLUSTER", "SLOTS"):
-                if first <= slot <= last and place[2].decode() == number:
-                    return number
+    def owner(self, slot, seconds=30):
+        """As its owner itself says: for a moment after a move there may be none that says so."""
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            for number, node in self.redis.items():
+                for first, last, place, *_ in node.do("CLUSTER", "SLOTS"):
+                    if first <= slot <= last and place[2].decode() == number:
+                        return number
+            time.sleep(0.2)
         raise t.Failure(f"nobody serves slot {slot}")
 
     def errors(self):
