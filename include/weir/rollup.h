@@ -50,6 +50,10 @@ int weir_rollup_values(struct weir_rollup *rollup, uint32_t partition, uint32_t 
 int weir_rollup_bucket(struct weir_rollup *rollup, uint32_t partition, int level, int64_t index,
                        const void *bytes, size_t len);
 
+/* To be called now and then, with `context`, while an advance or a compare adds up many buckets,
+ * which may take seconds; it must not use the rollup. NULL: nobody. */
+void weir_rollup_meanwhile(struct weir_rollup *rollup, void (*call)(void *context), void *context);
+
 /* Where the next advance will go to: spares what no window asks for then. */
 void weir_rollup_expect(struct weir_rollup *rollup, int64_t watermark_ms);
 /* Moves every window to the last end of its slide at or before `watermark_ms`. Never back. */

@@ -48,6 +48,12 @@ int weir_evaluator_keep_lease(struct weir_evaluator *e, struct weir_err *err) {
     return status;
 }
 
+void weir_evaluator_keep_meanwhile(void *evaluator) {
+    struct weir_evaluator *e = evaluator;
+    if (e->leader && weir_evaluator_keep_lease(e, &e->kept_err) != 0)
+        e->leader = false;
+}
+
 /* So that the next holder need not wait for its end. */
 static void give_up_lease(struct weir_evaluator *e) {
     struct weir_err ignored;
@@ -117,6 +123,19 @@ static void tell_limit(struct weir_evaluator *e) {
     e->told_full = full;
 }
 
+/* All windows to the new time. The sums of a day take seconds at first, so the lease is kept
+ * meanwhile; once it is lost, or Redis away, what was added up is of no more use. */
+static int advance(struct weir_evaluator *e, int64_t watermark_ms, struct weir_err *err) {
+    e->kept_err.code = 0;
+    weir_alerting_prepare(e);
+    tell_limit(e);
+    weir_rollup_advance(e->rollup, watermark_ms);
+    e->as_of_ms = watermark_ms;
+    if (e->kept_err.code != 0)
+        *err = e->kept_err;
+    return -e->kept_err.code;
+}
+
 /* One slide: everything that a new time brings, in one atomic step. */
 static int step(struct weir_evaluator *e, int64_t watermark_ms, struct weir_err *err) {
     bool moved[WEIR_WINDOWS_MAX];
@@ -125,10 +144,9 @@ static int step(struct weir_evaluator *e, int64_t watermark_ms, struct weir_err 
     if (status != 0 || !e->leader)
         return status;
     end_stage(e, WEIR_STAGE_GATHER, &since_us);
-    weir_alerting_prepare(e);
-    tell_limit(e);
-    weir_rollup_advance(e->rollup, watermark_ms);
-    e->as_of_ms = watermark_ms;
+    status = advance(e, watermark_ms, err);
+    if (status != 0 || !e->leader)
+        return status;
     int64_t first_ms = weir_rollup_first_ms(e->rollup);
     if (first_ms < e->first_ms)
         e->first_ms = first_ms;
@@ -137,7 +155,7 @@ static int step(struct weir_evaluator *e, int64_t watermark_ms, struct weir_err 
     e->wall_ms = weir_clock_wall_ms();
     weir_quality_check(e, watermark_ms, e->wall_ms);
     end_stage(e, WEIR_STAGE_SUM, &since_us);
-    status = weir_evaluator_keep_lease(e, err); /* the sums of a day take seconds at first */
+    status = weir_evaluator_keep_lease(e, err);
     if (status != 0 || !e->leader)
         return status;
     weir_publish_begin(e);

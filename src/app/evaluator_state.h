@@ -102,6 +102,7 @@ struct weir_evaluator {
     char token[WEIR_TOKEN_LEN + 1];
     bool leader;
     int64_t lease_us; /* when it was last kept */
+    struct weir_err kept_err;
 
     struct weir_rollup *rollup;
     uint32_t told_keep; /* what was last said of its limit */
@@ -148,6 +149,8 @@ struct weir_evaluator {
  * may be published. 0 or -WEIR_ERR_UNREACHABLE. Asks Redis once a second at most, so a step that
  * takes long calls it now and then. */
 int weir_evaluator_keep_lease(struct weir_evaluator *evaluator, struct weir_err *err);
+/* The same from within the sums: what it met is in `kept_err`, its code 0 when nothing. */
+void weir_evaluator_keep_meanwhile(void *evaluator);
 
 /* gather.c: every function 0 or -WEIR_ERR_UNREACHABLE. */
 /* Which partitions there are, and how far each has come. */

@@ -321,6 +321,7 @@ void weir_gather_reset(struct weir_evaluator *e) {
     e->rollup = weir_rollup_new(&e->config->plan);
     WEIR_ASSERT(e->rollup != NULL);
     weir_rollup_limit(e->rollup, e->config->memory.windows, keep);
+    weir_rollup_meanwhile(e->rollup, weir_evaluator_keep_meanwhile, e);
     e->told_keep = keep;
     e->told_full = false;
     free(e->members);

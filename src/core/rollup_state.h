@@ -77,6 +77,8 @@ struct weir_rollup {
     uint32_t kept[WEIR_DIMENSIONS_MAX]; /* how many there are; once keep, none comes any more */
     size_t bytes;                       /* of the partitions' buckets and dictionaries */
     struct weir_buf packed;             /* the bucket at hand */
+    void (*meanwhile)(void *context);   /* see weir_rollup_meanwhile */
+    void *meanwhile_context;
 };
 
 /* Rows of zeros for `len` segments; freed by free. */

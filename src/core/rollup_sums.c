@@ -136,8 +136,11 @@ static void add_buckets(struct weir_rollup *r, int l, const struct spans *spans)
     }
     for (int64_t t = from_ms; t < to_ms; t += weir_level_ms[l]) {
         struct spans hit = spans_of(spans, t / weir_level_ms[l], weir_level_ms[l]);
-        if (hit.len > 0)
-            add_buckets_at(r, l, t / weir_level_ms[l], &hit);
+        if (hit.len == 0)
+            continue;
+        add_buckets_at(r, l, t / weir_level_ms[l], &hit);
+        if (r->meanwhile)
+            r->meanwhile(r->meanwhile_context);
     }
 }
 
@@ -266,6 +269,11 @@ static void forget_old(struct weir_rollup *r, int64_t watermark_ms) {
         for (uint32_t i = 0; i < r->partitions_len; i++)
             forget_buckets(r, &r->partitions[i].levels[l], oldest);
     }
+}
+
+void weir_rollup_meanwhile(struct weir_rollup *r, void (*call)(void *context), void *context) {
+    r->meanwhile = call;
+    r->meanwhile_context = context;
 }
 
 void weir_rollup_expect(struct weir_rollup *r, int64_t watermark_ms) {

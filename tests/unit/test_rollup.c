@@ -123,6 +123,30 @@ static void test_values(const struct weir_plan *plan) {
     weir_rollup_free(rollup);
 }
 
+static void count_call(void *context) {
+    ++*(int *)context;
+}
+
+/* The caller is called for each time that is added up, and not where nothing moves. */
+static void test_meanwhile(const struct weir_plan *plan, int64_t base_ms) {
+    struct weir_rollup *rollup = new_rollup(plan, 2);
+    int calls = 0, moved;
+    for (uint32_t p = 0; p < 2; p++)
+        for (int64_t i = 0; i < 6; i++)
+            put_bucket(rollup, p, 0, base_ms / 10000 + i, base_ms / 10000);
+    weir_rollup_advance(rollup, base_ms + 59999); /* five whole buckets, not yet the sixth */
+    weir_rollup_meanwhile(rollup, count_call, &calls);
+    weir_rollup_advance(rollup, base_ms + 60000);
+    moved = calls;
+    CHECK(moved > 0);
+    weir_rollup_advance(rollup, base_ms + 60000);
+    CHECK_INT(calls, moved);
+    weir_rollup_compare(rollup, 0, true); /* a minute before the start */
+    CHECK_INT(calls, moved + 6);
+    weir_rollup_free(rollup);
+    memset(truth, 0, sizeof truth);
+}
+
 int main(void) {
     struct weir_plan plan = {.dimensions_len = 1,
                              .values_max = 100,
@@ -131,6 +155,7 @@ int main(void) {
     const int64_t base_ms = 1767571200000 - 1767571200000 % 3600000;
     test_first(&plan, base_ms);
     test_values(&plan);
+    test_meanwhile(&plan, base_ms);
     struct weir_rollup *rollup = new_rollup(&plan, PARTITIONS);
     int64_t now_ms = base_ms + 4 * (int64_t)3600000;
     CHECK_INT(weir_rollup_as_of(rollup, 0), INT64_MIN);
