@@ -259,7 +259,7 @@ void weir_own_tick(struct weir_worker *w, int64_t now_us) {
         struct weir_partition_status status;
         weir_partition_status(owned->state, &status);
         if (owned->seen) {
-            owned->seen = owned->idle = false;
+            owned->seen = false;
             owned->base_ms = status.watermark_ms;
             owned->base_us = now_us;
             continue;

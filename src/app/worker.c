@@ -67,6 +67,7 @@ static void decode(struct weir_worker *w, const struct weir_record *record) {
         weir_partition_prepare(owned->state, &pending->decoded.events[0], &pending->key);
     owned->next = record->offset + 1;
     owned->seen = true;
+    owned->idle = false; /* at once: the next commit tells the evaluator */
     w->figures.records++;
     w->figures.bytes += record->len;
 }

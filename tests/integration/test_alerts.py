@@ -265,6 +265,19 @@ def survives_kill(checks):
     checks.equal({a["id"] for a in again} & {a["id"] for a in told}, set(), "ids of both incidents")
 
 
+def wakes(checks):
+    """The first record after a quiet time ends it: nothing is `suspect` for want of data."""
+    shop = Shop("wakes", rule())
+    shop.start()
+    shop.slide(0.5, times=2)
+    shop.weir.kill()
+    shop.start()  # nothing came for longer than idle_timeout, by the times of the records
+    meta = shop.config.tag(0, "meta")
+    t.wait_until(10, lambda: shop.redis.do("HGET", meta, "idle") == b"1", "the partition is idle")
+    shop.slide(0.05)
+    checks.equal(shop.statuses(), ["firing"], "alerts of the first slide after a quiet time")
+
+
 def labels_of(request):
     return json.loads(request["body"])["alerts"][0]["labels"]
 
@@ -461,7 +474,7 @@ def suspect(checks):
 def main():
     t.need_services("kcat")
     checks = t.Checks("alerts")
-    parts = [life_cycle, survives_kill, silences, reload, conditions, dead_sink, suspect]
+    parts = [life_cycle, survives_kill, wakes, silences, reload, conditions, dead_sink, suspect]
     if t.shutil.which("prometheus-alertmanager"):
         parts.append(alertmanager)
     else:
