@@ -3,6 +3,7 @@
  *
  * The input: the request's length in two bytes, the request, and Redis' bytes. */
 #include <arpa/inet.h>
+#include <errno.h>
 #include <jansson.h>
 #include <poll.h>
 #include <stdio.h>
@@ -92,6 +93,27 @@ static void start_server(void) {
 
 /* ---- a client ---- */
 
+/* libFuzzer's alarm, every few seconds, may come in the midst of it. */
+static void reach(int client, const struct sockaddr_in *address) {
+    struct pollfd ready = {.fd = client, .events = POLLOUT};
+    int error = 0;
+    socklen_t len = sizeof error;
+    if (connect(client, (const struct sockaddr *)address, sizeof *address) == 0)
+        return;
+    WEIR_ASSERT(errno == EINTR); /* it goes on by itself */
+    while (poll(&ready, 1, -1) < 0)
+        WEIR_ASSERT(errno == EINTR);
+    WEIR_ASSERT(getsockopt(client, SOL_SOCKET, SO_ERROR, &error, &len) == 0 && error == 0);
+}
+
+static ssize_t receive(int client, char *bytes, size_t max) {
+    ssize_t got;
+    do
+        got = max > 0 ? recv(client, bytes, max, 0) : 0;
+    while (got < 0 && errno == EINTR);
+    return got;
+}
+
 static size_t ask(const uint8_t *request, size_t len, char *answer, size_t max) {
     const struct sockaddr_in address = {.sin_family = AF_INET,
                                         .sin_port = htons((uint16_t)world.port),
@@ -99,11 +121,11 @@ static size_t ask(const uint8_t *request, size_t len, char *answer, size_t max) 
     const struct linger at_once = {1, 0}; /* no port waits for a while after it */
     int client = socket(AF_INET, SOCK_STREAM, 0);
     size_t got = 0;
-    WEIR_ASSERT(connect(client, (const struct sockaddr *)&address, sizeof address) == 0);
+    reach(client, &address);
     ssize_t sent = send(client, request, len, MSG_NOSIGNAL);
     (void)sent; /* the server may refuse it half way */
     shutdown(client, SHUT_WR);
-    for (ssize_t more; got < max && (more = recv(client, answer + got, max - got, 0)) > 0;)
+    for (ssize_t more; (more = receive(client, answer + got, max - got)) > 0;)
         got += (size_t)more;
     setsockopt(client, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
     close(client);
