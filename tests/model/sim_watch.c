@@ -60,6 +60,7 @@ static void watch_committed(int p, struct sim_text meta, const struct sim_text *
     else if (status.offset != offset || status.seq != seq || (int64_t)status.records != offset)
         sim_fail("partition %d: at offset %lld the state counts %llu records, offset %lld", p,
                  (long long)offset, (unsigned long long)status.records, (long long)status.offset);
+    sim->idled |= !sim_text_equal(sim_db_field(sim->db, meta, "idle"), SIM_TEXT("0"));
     sim->seqs[p] = seq;
     sim->offsets[p] = offset;
 }

@@ -202,18 +202,20 @@ static int64_t newest_ms(void) {
     return newest;
 }
 
-/* Last records, until all partitions count at the same time and a window of all is published. */
+/* Last records, until all partitions count at the same time and a window of all is published. One
+ * that was idle meanwhile is not in that window, whatever it says of itself by then. */
 static int64_t finish_windows(void) {
     int64_t behind_ms = sim->config->plan.out_of_orderness_ms, as_of_ms = 0;
     for (int round = 0; round < ROUNDS_MAX && !over(); round++) {
         int64_t time_ms = newest_ms() + ROUND_MS;
         bool settled = round > 0 && none_idle();
+        sim->idled = false;
         sim_input_last(time_ms);
         for (int i = 0; i < sim->workers; i++)
             sim->procs[i].woken = true;
         as_of_ms = (time_ms - behind_ms) / SLIDE_MS * SLIDE_MS;
         if (!wait_for(is_shown, as_of_ms, "no window of the last records is published") ||
-            (settled && none_idle()))
+            (settled && !sim->idled))
             return as_of_ms;
     }
     if (!over())
