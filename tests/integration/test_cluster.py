@@ -106,7 +106,7 @@ def faults(checks):
         checks, "slots", 20000 * seconds, partitions=partitions, http={"listen": "127.0.0.1:0"},
         **sinks.parts())
     nodes, slots = Nodes(service), slots_of(config)
-    feeder, sampler = Feeder(config, path, seconds, lasts=True), Sampler(config)
+    feeder, sampler = Feeder(config, path, seconds), Sampler(config)
     t.wait_until(10, lambda: sampler.samples > 20, "something is published")
     keys, moves, before = 0, 0, sinks.told(config)
     latest = time.monotonic() + seconds + 30  # on a slow machine the first alert comes late

@@ -92,7 +92,7 @@ def run(checks, faults, label, events, seconds):
     path, end = traffic(checks, config, events, "--sessions-per-second", PER_SECOND,
                         day=lately())
     weir = t.Weir(config).wait_log("partition claimed", times=PARTITIONS)
-    feeder, sampler = Feeder(config, path, seconds, lasts=True), Sampler(config)
+    feeder, sampler = Feeder(config, path, seconds), Sampler(config)
     time.sleep(1.5)
     for fault in faults:
         port = watched.port()

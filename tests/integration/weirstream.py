@@ -93,12 +93,12 @@ def same_buckets(checks, got, want, what):
 
 
 class Feeder:
-    """Produces a file line by line at a steady rate while the test goes on; one that lasts, half of
-    it, and then thinner and thinner, so that there is always more to count until finish()."""
+    """Produces a file line by line while the test goes on: half of it at a steady rate, and then
+    thinner and thinner, so that there is always more to count until finish()."""
 
     STEP_S = 0.05
 
-    def __init__(self, config, path, seconds, lasts=False):
+    def __init__(self, config, path, seconds):
         with open(path, "rb") as lines:
             self.records = [line.rstrip(b"\n") for line in lines]
         self.total, self.sent = len(self.records), 0
@@ -108,7 +108,7 @@ class Feeder:
              "-X", "enable.idempotence=true",
              "-X", "linger.ms=20"], stdin=subprocess.PIPE)
         t.at_end(lambda: (self.kcat.kill(), self.kcat.wait()))
-        self.thread = threading.Thread(target=self.work, args=(seconds, lasts), daemon=True)
+        self.thread = threading.Thread(target=self.work, args=(seconds,), daemon=True)
         self.thread.start()
 
     def send(self, until):
@@ -117,12 +117,11 @@ class Feeder:
         self.kcat.stdin.write(b"".join(line + b"\n" for line in lines))
         self.kcat.stdin.flush()
 
-    def work(self, seconds, lasts):
+    def work(self, seconds):
         steps, begun = int(seconds / self.STEP_S), time.monotonic()
-        steady = self.total // 2 if lasts else self.total
         try:
             for step in range(steps):
-                self.send(steady * (step + 1) // steps)
+                self.send(self.total * (step + 1) // steps // 2)
                 time.sleep(max(0, begun + (step + 1) * self.STEP_S - time.monotonic()))
             while self.sent < self.total and not self.finishing.wait(self.STEP_S):
                 self.send(self.sent + (self.total - self.sent) // 500)
