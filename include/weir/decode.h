@@ -3,8 +3,9 @@
  *
  * A mapping is compiled once from the config, is immutable and may be shared between threads.
  * A decoder belongs to one thread and owns the memory behind the events that it returns: they are
- * valid until the next call with that decoder. No I/O. A decoder takes all of its memory when it is
- * made (about 1 MB, and 10 times record_max, much of it never touched); decoding allocates nothing.
+ * valid for as many calls as it was made to keep. No I/O. A decoder takes all of its memory when it
+ * is made (10 times record_max, and 1 MB for each that is kept, much of it never touched); decoding
+ * allocates nothing.
  *
  * A path is dotted keys, `[0]` an element of a list, `["my.key"]` a key with an odd character, and
  * `[key=text]` the first object of a list whose `key` is the text. A field has several paths (the
@@ -97,8 +98,9 @@ struct weir_decoded {
     enum weir_reason reason; /* not WEIR_OK: the record as a whole is not readable, len is 0 */
 };
 
-/* The mapping is borrowed and must outlive the decoder. NULL when memory is out. */
-struct weir_decoder *weir_decoder_new(const struct weir_mapping *mapping);
+/* The mapping is borrowed and must outlive the decoder. The `kept` last records that were decoded
+ * are kept: at 1, each call ends what the one before gave. NULL when memory is out. */
+struct weir_decoder *weir_decoder_new(const struct weir_mapping *mapping, uint32_t kept);
 void weir_decoder_free(struct weir_decoder *decoder);
 
 /* `bytes` NULL is a tombstone. Never fails: a bad record is its reason. */
@@ -106,6 +108,7 @@ void weir_decode(struct weir_decoder *decoder, const char *bytes, size_t len,
                  struct weir_decoded *out);
 
 /* The same through jansson, slow and simple: the reference that tests hold weir_decode against.
+ * What it gives is valid until the next call.
  *
  * Where it does not say WEIR_BAD_JSON, both give the same, field by field. Where it does,
  * weir_decode says so too; or gives another reason for the record, which then has both faults; or

@@ -166,7 +166,7 @@ static int open_readers(struct weir_rekey *rekey, struct weir_err *err) {
     int status = weir_mapping_new(&rekey->mapping, &rekey->config->mapping, err);
     if (status != 0)
         return status;
-    rekey->decoder = weir_decoder_new(rekey->mapping);
+    rekey->decoder = weir_decoder_new(rekey->mapping, 1);
     rekey->records = calloc(BATCH_MAX, sizeof *rekey->records);
     WEIR_ASSERT(rekey->decoder != NULL && rekey->records != NULL);
     struct weir_kafka_options kafka = rekey->config->kafka;

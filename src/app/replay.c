@@ -11,10 +11,8 @@ int weir_replay_open(struct weir_replay *r, const struct weir_config *config,
     int status = weir_mapping_new(&r->mapping, &config->mapping, err);
     if (status != 0)
         return status;
-    for (int i = 0; i < WEIR_REPLAY_PIPE; i++) {
-        r->decoders[i] = weir_decoder_new(r->mapping);
-        WEIR_ASSERT(r->decoders[i] != NULL);
-    }
+    r->decoder = weir_decoder_new(r->mapping, WEIR_REPLAY_PIPE);
+    WEIR_ASSERT(r->decoder != NULL);
     r->partition = weir_partition_new(&config->plan);
     if (!r->partition || weir_partition_keep_totals(r->partition) != 0)
         return weir_err_set(err, WEIR_ERR_REFUSED,
@@ -25,8 +23,7 @@ int weir_replay_open(struct weir_replay *r, const struct weir_config *config,
 
 void weir_replay_close(struct weir_replay *r) {
     weir_partition_free(r->partition);
-    for (int i = 0; i < WEIR_REPLAY_PIPE; i++)
-        weir_decoder_free(r->decoders[i]);
+    weir_decoder_free(r->decoder);
     weir_mapping_free(r->mapping);
 }
 
@@ -48,7 +45,7 @@ static void take(struct weir_replay *r, const char *record, size_t len) {
     if (r->pipe_len == WEIR_REPLAY_PIPE)
         apply_oldest(r);
     unsigned at = (r->pipe_first + r->pipe_len++) % WEIR_REPLAY_PIPE;
-    weir_decode(r->decoders[at], record, len, &r->pipe[at].decoded);
+    weir_decode(r->decoder, record, len, &r->pipe[at].decoded);
     if (r->pipe[at].decoded.len > 0)
         weir_partition_prepare(r->partition, &r->pipe[at].decoded.events[0], &r->pipe[at].key);
 }
@@ -110,7 +107,7 @@ static void keep(struct weir_replay *r, struct keeper *keeper, const char *recor
     WEIR_ASSERT(kept->bytes != NULL);
     memcpy(kept->bytes, record, len);
     keeper->len++;
-    weir_decode(r->decoders[0], record, len, &decoded);
+    weir_decode(r->decoder, record, len, &decoded);
     if (decoded.len > 0 && decoded.events[0].reason == WEIR_OK)
         kept->time_ms = decoded.events[0].time_ms;
 }

@@ -19,7 +19,7 @@
 struct weir_replay {
     const struct weir_config *config;
     struct weir_mapping *mapping;
-    struct weir_decoder *decoders[WEIR_REPLAY_PIPE];
+    struct weir_decoder *decoder; /* keeps WEIR_REPLAY_PIPE records */
     struct weir_partition *partition;
     struct weir_replay_pending {
         struct weir_decoded decoded;

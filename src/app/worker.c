@@ -62,7 +62,7 @@ static void decode(struct weir_worker *w, const struct weir_record *record) {
     struct weir_pending *pending = &w->pipe[at];
     pending->record = record;
     pending->owned = owned;
-    weir_decode(w->decoders[at], record->value, record->len, &pending->decoded);
+    weir_decode(w->decoder, record->value, record->len, &pending->decoded);
     if (pending->decoded.len > 0)
         weir_partition_prepare(owned->state, &pending->decoded.events[0], &pending->key);
     owned->next = record->offset + 1;
@@ -174,8 +174,7 @@ static void close_all(struct weir_worker *w) {
     weir_own_free(w);
     weir_store_free(w->store);
     weir_redis_free(w->redis);
-    for (int i = 0; i < WEIR_PIPE; i++)
-        weir_decoder_free(w->decoders[i]);
+    weir_decoder_free(w->decoder);
     weir_mapping_free(w->mapping);
     free(w->records);
 }
@@ -218,9 +217,9 @@ static int open_all(struct weir_worker *w) {
         status = weir_store_new(&w->store, w->redis, config->kafka.group, &w->err);
     if (status == 0 && config->dead_letter_topic)
         status = weir_producer_new(&w->dead_letters, &config->kafka, &w->err);
-    for (int i = 0; status == 0 && i < WEIR_PIPE; i++) {
-        w->decoders[i] = weir_decoder_new(w->mapping);
-        WEIR_ASSERT(w->decoders[i] != NULL);
+    if (status == 0) {
+        w->decoder = weir_decoder_new(w->mapping, WEIR_PIPE);
+        WEIR_ASSERT(w->decoder != NULL);
     }
     w->records = calloc(WEIR_BATCH_MAX, sizeof *w->records);
     WEIR_ASSERT(w->records != NULL);

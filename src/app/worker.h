@@ -1,7 +1,7 @@
 /*
  * worker: one consumer of the group, from a record in Kafka to a commit in Redis.
  *
- * Owns a thread, a Kafka consumer, a Redis connection, decoders, and the state of the partitions
+ * Owns a thread, a Kafka consumer, a Redis connection, a decoder, and the state of the partitions
  * that Kafka assigns to it. Shares nothing with other workers. The only thing that others see is a
  * copy of its figures, made once a commit.
  */

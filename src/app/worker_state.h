@@ -55,7 +55,7 @@ struct weir_worker {
     struct weir_store *store;
     struct weir_producer *dead_letters; /* NULL without a topic */
     struct weir_mapping *mapping;
-    struct weir_decoder *decoders[WEIR_PIPE];
+    struct weir_decoder *decoder; /* keeps WEIR_PIPE records */
 
     struct weir_record *records; /* WEIR_BATCH_MAX */
     struct weir_pending pipe[WEIR_PIPE];

@@ -6,22 +6,48 @@
 #include "core/decode_state.h"
 #include "core/decode_text.h"
 
-struct weir_decoder *weir_decoder_new(const struct weir_mapping *mapping) {
+/* Each begins at another place in its page, as a cache holds few lines of the same place. */
+#define STAGGER 640
+
+/* 0, or -1 when memory is out. */
+static int make_output(struct weir_decoder *decoder, uint32_t number) {
+    const struct weir_mapping *mapping = decoder->mapping;
+    struct weir_output *output = &decoder->outputs[number];
+    size_t text_max = mapping->record_max + WEIR_INDEX_PADDING + mapping->key_max;
+    output->memory = calloc(1, number * STAGGER + text_max);
+    output->text = output->memory + number * STAGGER;
+    output->events = decoder->events + (size_t)number * WEIR_EVENTS_PER_RECORD_MAX;
+    output->texts.max = (size_t)WEIR_EVENTS_PER_RECORD_MAX * WEIR_EVENT_TEXTS_MAX;
+    output->texts.bytes = malloc(output->texts.max);
+    return output->memory && output->texts.bytes ? 0 : -1;
+}
+
+static int make_outputs(struct weir_decoder *decoder, uint32_t kept) {
+    WEIR_ASSERT(kept > 0);
+    decoder->outputs = calloc(kept, sizeof(*decoder->outputs));
+    decoder->events = calloc((size_t)kept * WEIR_EVENTS_PER_RECORD_MAX, sizeof(*decoder->events));
+    if (!decoder->outputs || !decoder->events)
+        return -1;
+    decoder->kept = kept;
+    decoder->out = decoder->outputs;
+    for (uint32_t i = 0; i < kept; i++)
+        if (make_output(decoder, i) != 0)
+            return -1;
+    return 0;
+}
+
+struct weir_decoder *weir_decoder_new(const struct weir_mapping *mapping, uint32_t kept) {
     struct weir_decoder *decoder = calloc(1, sizeof(*decoder));
     if (!decoder)
         return NULL;
     decoder->mapping = mapping;
     decoder->scratch_max = (size_t)mapping->key_max * 6; /* \u00xx each */
-    decoder->texts.max = (size_t)WEIR_EVENTS_PER_RECORD_MAX * WEIR_EVENT_TEXTS_MAX;
-    decoder->text = calloc(1, mapping->record_max + WEIR_INDEX_PADDING + mapping->key_max);
     decoder->nodes = malloc(mapping->nodes_len * sizeof(*decoder->nodes));
     decoder->scratch = malloc(decoder->scratch_max);
-    decoder->texts.bytes = malloc(decoder->texts.max);
-    decoder->events = calloc(WEIR_EVENTS_PER_RECORD_MAX, sizeof(*decoder->events));
     decoder->index = weir_index_new(mapping->record_max);
     decoder->embedded = mapping->lists_len > 0 ? weir_index_new(mapping->record_max) : NULL;
-    if (!decoder->text || !decoder->nodes || !decoder->scratch || !decoder->texts.bytes ||
-        !decoder->events || !decoder->index || (mapping->lists_len > 0 && !decoder->embedded)) {
+    if (make_outputs(decoder, kept) != 0 || !decoder->nodes || !decoder->scratch ||
+        !decoder->index || (mapping->lists_len > 0 && !decoder->embedded)) {
         weir_decoder_free(decoder);
         return NULL;
     }
@@ -37,17 +63,20 @@ void weir_decoder_free(struct weir_decoder *decoder) {
     weir_reference_free(decoder->reference);
     weir_index_free(decoder->index);
     weir_index_free(decoder->embedded);
+    for (uint32_t i = 0; i < decoder->kept; i++) {
+        free(decoder->outputs[i].memory);
+        free(decoder->outputs[i].texts.bytes);
+    }
+    free(decoder->outputs);
     free(decoder->events);
-    free(decoder->texts.bytes);
     free(decoder->scratch);
     free(decoder->nodes);
-    free(decoder->text);
     free(decoder);
 }
 
 struct weir_event *weir_decoder_add(struct weir_decoder *decoder) {
     if (decoder->events_len < WEIR_EVENTS_PER_RECORD_MAX)
-        return &decoder->events[decoder->events_len++];
+        return &decoder->out->events[decoder->events_len++];
     decoder->too_many = true;
     return NULL;
 }
@@ -55,7 +84,9 @@ struct weir_event *weir_decoder_add(struct weir_decoder *decoder) {
 void weir_decoder_reset(struct weir_decoder *decoder) {
     decoder->events_len = 0;
     decoder->too_many = false;
-    decoder->texts.len = 0;
+    if (++decoder->out == decoder->outputs + decoder->kept)
+        decoder->out = decoder->outputs;
+    decoder->out->texts.len = 0;
 }
 
 void weir_decoder_finish(const struct weir_decoder *decoder, enum weir_reason reason,
@@ -64,7 +95,7 @@ void weir_decoder_finish(const struct weir_decoder *decoder, enum weir_reason re
         reason = WEIR_TOO_MANY;
     if (reason == WEIR_OK && decoder->events_len == 0)
         reason = WEIR_EMPTY;
-    out->events = decoder->events;
+    out->events = decoder->out->events;
     out->len = reason == WEIR_OK ? decoder->events_len : 0;
     out->reason = reason;
 }
@@ -122,7 +153,7 @@ static int add_event(struct weir_decoder *decoder, struct weir_walk *walk,
     }
     struct weir_event *event = weir_decoder_add(decoder);
     if (event)
-        weir_event_build(mapping, &picked, &decoder->texts, event);
+        weir_event_build(mapping, &picked, &decoder->out->texts, event);
     return 0;
 }
 
@@ -252,9 +283,10 @@ void weir_decode(struct weir_decoder *decoder, const char *bytes, size_t len,
     weir_decoder_reset(decoder);
     enum weir_reason reason = weir_decoder_check(decoder, bytes, len);
     if (reason == WEIR_OK) {
-        memcpy(decoder->text, bytes, len);
-        memset(decoder->text + len, 0, WEIR_INDEX_PADDING);
-        reason = take_text(decoder, decoder->index, decoder->text, len, NULL, take_record);
+        char *text = decoder->out->text;
+        memcpy(text, bytes, len);
+        memset(text + len, 0, WEIR_INDEX_PADDING);
+        reason = take_text(decoder, decoder->index, text, len, NULL, take_record);
     }
     weir_decoder_finish(decoder, reason, out);
 }

@@ -168,7 +168,7 @@ static void add_event(struct weir_decoder *decoder, struct found *found, struct 
         picked.dimensions[i] = first_of(&decoder->mapping->dimensions[i], found, around);
     struct weir_event *event = weir_decoder_add(decoder);
     if (event)
-        weir_event_build(decoder->mapping, &picked, &decoder->texts, event);
+        weir_event_build(decoder->mapping, &picked, &decoder->out->texts, event);
 }
 
 static enum weir_reason take_events(struct weir_decoder *decoder, json_t *list,
@@ -259,9 +259,10 @@ void weir_decode_reference(struct weir_decoder *decoder, const char *bytes, size
     decoder->reference->kept = json_array();
     enum weir_reason reason = weir_decoder_check(decoder, bytes, len);
     if (reason == WEIR_OK) {
-        memcpy(decoder->text, bytes, len);
-        decoder->text[len] = 0;
-        reason = take_text(decoder, decoder->text, len);
+        char *text = decoder->out->text;
+        memcpy(text, bytes, len);
+        text[len] = 0;
+        reason = take_text(decoder, text, len);
     }
     weir_decoder_finish(decoder, reason, out);
 }

@@ -12,19 +12,28 @@
 
 struct weir_reference; /* the reference parser's: made at its first use */
 
+/* What one record was decoded to, and the bytes that its events point into. */
+struct weir_output {
+    char *memory; /* the text's */
+    char *text;   /* the record's copy: record_max, WEIR_INDEX_PADDING and the longest key */
+    struct weir_event *events; /* WEIR_EVENTS_PER_RECORD_MAX */
+    struct weir_texts texts;
+};
+
+/* What only the decoding of a record needs stands once, so that it stays in the nearest cache. */
 struct weir_decoder {
     const struct weir_mapping *mapping;
-    char *text; /* the record's copy: record_max, WEIR_INDEX_PADDING and the longest key */
+    struct weir_output *outputs, *out; /* a ring of `kept`; the one in use */
+    uint32_t kept;
+    struct weir_event *events; /* of all outputs */
     char *scratch;
     size_t scratch_max;
     struct weir_node *nodes;             /* a copy of the mapping's, for the guesses in it */
     struct weir_index *index, *embedded; /* of the record; of a text of JSON within it */
     struct weir_capture outer, inner;    /* the record around the events; one event */
 
-    struct weir_event *events; /* WEIR_EVENTS_PER_RECORD_MAX */
     size_t events_len;
     bool too_many;
-    struct weir_texts texts;
     struct weir_reference *reference;
 };
 

@@ -47,8 +47,8 @@ static void open_pair(struct pair *pair, const char *preset) {
                                                  .rates_len = 1};
     struct weir_err err;
     WEIR_ASSERT(weir_mapping_new(&pair->mapping, &options, &err) == 0);
-    pair->decoder = weir_decoder_new(pair->mapping);
-    pair->reference = weir_decoder_new(pair->mapping);
+    pair->decoder = weir_decoder_new(pair->mapping, 1);
+    pair->reference = weir_decoder_new(pair->mapping, 1);
     WEIR_ASSERT(pair->decoder && pair->reference);
 }
 

@@ -28,7 +28,7 @@ static void prepare_decoder(void) {
     if (decoder)
         return;
     WEIR_ASSERT(weir_mapping_new(&mapping, &sim->config->mapping, &err) == 0);
-    decoder = weir_decoder_new(mapping);
+    decoder = weir_decoder_new(mapping, 1);
     WEIR_ASSERT(decoder != NULL);
 }
 

@@ -104,8 +104,8 @@ static inline bool both_open(struct both *both, const struct weir_mapping_option
         printf("mapping: %s\n", err.text);
         return false;
     }
-    both->decoder = weir_decoder_new(both->mapping);
-    both->reference = weir_decoder_new(both->mapping);
+    both->decoder = weir_decoder_new(both->mapping, 1);
+    both->reference = weir_decoder_new(both->mapping, 1);
     return both->decoder && both->reference;
 }
 
