@@ -89,9 +89,15 @@ def live(judge):
                        judge.value("slow reader", which, "wall clock speed"))
 
 
+def command(judge):
+    judge.at_most("`bench/run --quick` in under 5 minutes, its set-up apart", 300, "s",
+                  judge.value("bench/run --quick", "with peers", "all parts"))
+
+
 def judge(rows):
     found = Judge(rows)
     pipeline(found)
     in_process(found)
     live(found)
+    command(found)
     return found.bars

@@ -15,12 +15,14 @@ TARGETS = ("weir", "bench_consume", "bench_fill", "bench_decode", "bench_step", 
            "bench_evaluator", "bench_latency")
 
 
-def set_up(root):
+def set_up(root, peers):
     setup = str(root / "deploy" / "setup")
     for command in (["packages", *GROUPS], ["build", "release", *TARGETS]):
         run = subprocess.run([setup, *command], check=False)
         if run.returncode != 0:
             sys.exit(f"bench/run: deploy/setup {command[0]} failed")
+    if peers:  # what Maven fetches is no part of the runs; where it fails, a run of them says so
+        subprocess.run([str(root / "bench" / "peers" / "build")], check=False)
     tools = root / "build" / "tools"
     os.environ["PATH"] = f"{tools}{os.pathsep}{os.environ['PATH']}"
 
@@ -52,6 +54,19 @@ def memory_gib():
         return round(int(first(r"^MemTotal:\s+(\d+)", text.read(), "0")) / 2**20, 1)
 
 
+def kafka_version(root):
+    pom = (root / "tests" / "services" / "pom.xml").read_text(encoding="utf-8")
+    return first(r"<artifactId>kafka_[\d.]+</artifactId>\s*<version>([^<]+)<", pom)
+
+
+def commit(root):
+    """The commit, and whether files differ from it."""
+    git = ("git", "-C", str(root))
+    name = first(r"^([0-9a-f]{7,40})$", output(*git, "rev-parse", "--short", "HEAD"))
+    changed = output(*git, "status", "--porcelain", "--untracked-files=no")
+    return f"{name} with changes" if name != "?" and changed.strip() else name
+
+
 def describe(bench):
     with open("/proc/cpuinfo", encoding="utf-8") as text:
         model = first(r"^model name\s*:\s*(.*)", text.read())
@@ -66,9 +81,9 @@ def describe(bench):
         "compiler": output("cc", "--version").split("\n")[0],
         "java": output("java", "-version").split("\n")[0],
         "redis": first(r"v=(\S+)", output("redis-server", "--version")),
-        "kafka": "4.1.0",
+        "kafka": kafka_version(bench.root),
         "weir": output(os.environ["WEIR"], "version").strip(),
-        "commit": output("git", "-C", str(bench.root), "rev-parse", "--short", "HEAD").strip(),
+        "commit": commit(bench.root),
     }
 
 
@@ -84,23 +99,29 @@ class Libraries:
             self.known = self.fetch() or ""
         return self.known or None
 
+    def missing(self, why):
+        self.bench.table.note(f"no current librdkafka: {why}")
+        self.bench.table.leave_out(f"a current librdkafka: {why}")
+        return None
+
     def fetch(self):
         folder = self.bench.scratch / "librdkafka"
         folder.mkdir()
         pip = [sys.executable, "-m", "pip", "download", "-q", "--no-deps", "--only-binary", ":all:",
                "-d", str(folder), "confluent-kafka"]
-        run = subprocess.run(pip, capture_output=True, text=True, check=False, timeout=120)
+        try:
+            run = subprocess.run(pip, capture_output=True, text=True, check=False, timeout=120)
+        except subprocess.TimeoutExpired:
+            return self.missing("pip download took more than two minutes")
         wheels = list(folder.glob("*.whl"))
         if run.returncode != 0 or not wheels:
             why = run.stderr.strip().split("\n")[-1][:200]
-            self.bench.table.note(f"no current librdkafka: pip download failed ({why})")
-            return None
+            return self.missing(f"pip download failed ({why})")
         with zipfile.ZipFile(wheels[0]) as wheel:
             wheel.extractall(folder)
         found = list(folder.glob("confluent_kafka.libs/librdkafka-*.so*"))
         if not found:
-            self.bench.table.note("no current librdkafka: the wheel holds none")
-            return None
+            return self.missing("the wheel holds none")
         (found[0].parent / "librdkafka.so.1").symlink_to(found[0].name)
         return str(found[0].parent)
 

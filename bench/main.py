@@ -6,7 +6,7 @@
   --no-peers   without Kafka Streams and Flink
   --only       only the parts whose name holds the pattern (a regular expression); see --list
   --no-setup   neither installs packages nor builds
-  --readme     prints the table of the last run again, to be pasted
+  --readme     prints the table of the last run again, to be pasted: the machine, all rows, the bars
   --list       names the parts
 
 Installs what is missing (deploy/setup), builds, starts an Apache Kafka and a Redis of its own on
@@ -129,7 +129,11 @@ def main():
             print(f"{name:10} {what}")
         return 0
     if options.readme:
-        print((ROOT / "build" / "bench" / "table.md").read_text(), end="")
+        last = ROOT / "build" / "bench" / "table.md"
+        if not last.exists():
+            print("bench/run: there is no table yet; run bench/run first", file=sys.stderr)
+            return 2
+        print(last.read_text(encoding="utf-8"), end="")
         return 0
     if not chosen:
         print("bench/run: no part has such a name; see bench/run --list", file=sys.stderr)
@@ -138,11 +142,19 @@ def main():
     signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job ignores it
     held = lock(ROOT / "build" / "bench")
     if not options.no_setup:
-        machine.set_up(ROOT)
+        machine.set_up(ROOT, not options.no_peers and PARTS[0] in chosen)
+    ready = time.monotonic()
     machine.fresh(SCRATCH)
     bench = Bench(options)
+    for name, _, what in [part for part in PARTS if part not in chosen]:
+        bench.table.leave_out(f"{what} ({name}): not chosen")
     try:
         run_parts(bench, chosen)
+        if bench.quick and len(chosen) == len(PARTS):
+            put = bench.table.adder("bench/run --quick", "with peers" if bench.peers else
+                                    "without peers")
+            put("set-up: packages and build", "s", ready - begun)
+            put("all parts", "s", time.monotonic() - ready)
     except (KeyboardInterrupt, SystemExit):
         bench.fail("interrupted")
     finally:

@@ -5,11 +5,15 @@ import json
 import subprocess
 
 import machine
+import process
 import topics
 import weir_run
 
-PEERS = ("streams-memory", "streams-rocksdb", "flink-heap", "flink-rocksdb")
+PEERS = ("streams-memory", "flink-heap", "streams-rocksdb", "flink-rocksdb")
 MILLION = 1e6
+COUNTS = "consumer that only counts"
+TOUCHES = "consumer that reads each byte's line"
+CLIENT_CPU = "CPU of the client's threads"
 
 
 def count(bench, events, **more):
@@ -18,19 +22,31 @@ def count(bench, events, **more):
                            events.name, *args)
 
 
-def put_consumer(table, group, figures):
-    put = table.adder(group, "consumer that only counts")
-    put("events per CPU second", "M/s", figures["events"] / figures["cpu_s"] / MILLION)
+def warm_rate(figures):
+    """Events per CPU second from a quarter of the records on."""
+    return figures["warm_events"] / figures["warm_cpu_s"]
+
+
+def put_rates(put, figures):
+    put("events per CPU second", "M/s", warm_rate(figures) / MILLION)
+    put("events per CPU second, from its start", "M/s",
+        figures["events"] / figures["cpu_s"] / MILLION)
     put("events per second, wall clock", "M/s", figures["events"] / figures["wall_s"] / MILLION)
     put("resident memory", "MB", figures["rss_mb"])
+
+
+def put_consumer(table, group, figures, what=COUNTS):
+    put = table.adder(group, what)
+    put_rates(put, figures)
+    reader_ns = figures["warm_reader_s"] / figures["warm_events"] * 1e9
+    put("CPU of the reading thread", "ns per event", reader_ns)
+    put(CLIENT_CPU, "ns per event", 1e9 / warm_rate(figures) - reader_ns)
 
 
 def put_weir(table, group, figures):
     put = table.adder(group, "weir run")
     events = figures["events"]
-    put("events per CPU second", "M/s", events / figures["cpu_s"] / MILLION)
-    put("events per second, wall clock", "M/s", events / figures["wall_s"] / MILLION)
-    put("resident memory", "MB", figures["rss_mb"])
+    put_rates(put, figures)
     put("CPU of Redis beside it", "of weir's", figures["redis_cpu_s"] / figures["cpu_s"])
     put("CPU of Redis's server alone, without writing its file anew", "of weir's",
         figures["server_cpu_s"] / figures["cpu_s"])
@@ -39,9 +55,23 @@ def put_weir(table, group, figures):
     put("commit, mean", "ms", figures["commit_s"] / figures["commits"] * 1000)
     put("commit, longest", "ms", figures["commit_max_s"] * 1000)
     put("evaluator's step, mean", "ms", figures["step_s"] / max(figures["steps"], 1) * 1000)
-    for name, spent in sorted(figures["threads"].items(), key=lambda item: -item[1]):
-        if spent >= 0.02 * figures["cpu_s"]:
-            put(f"CPU of the thread {name}", "ns per event", spent / events * 1e9)
+    put_threads(put, figures)
+
+
+def put_threads(put, figures):
+    """Its own threads by name and the client's: together all of the CPU after the first quarter."""
+    per_event_ns = 1e9 / figures["warm_events"]
+    rest_s = figures["warm_cpu_s"]
+    for name, spent in sorted(figures["threads"].items(), reverse=True):
+        if name == process.CLIENT:
+            row = CLIENT_CPU
+        elif name.startswith("worker ") or name == "evaluator":
+            row = f"CPU of the thread {name}"
+        else:
+            continue
+        put(row, "ns per event", spent * per_event_ns)
+        rest_s -= spent
+    put("CPU of all other threads", "ns per event", max(rest_s, 0) * per_event_ns)
 
 
 def put_peer(table, group, peer, figures):
@@ -81,14 +111,33 @@ def run_peer(bench, events, peer, redis):
     return json.loads(line)
 
 
-def peers(bench, events, group, own_rate, chosen):
+def write_summary(bench, events):
+    """For bench/peers/agree; made before the runs, so that nothing comes between neighbours."""
     service = weir_run.Service(bench, events.name)
     try:
         summary = bench.topics.summary(events, service.config.path, closed=True)
         (bench.scratch / "summary.json").write_text(json.dumps(summary))
-        url = service.config.redis.removeprefix("redis://").removesuffix("/0")
-        for peer in chosen:
+    finally:
+        service.stop()
+
+
+def run_weir(bench, events, group):
+    """Events per CPU second."""
+    figures = weir_run.measure(bench, events, group)
+    put_weir(bench.table, group, figures)
+    return warm_rate(figures)
+
+
+def peers(bench, events, group, own_rate, chosen):
+    """Each behind a run of weir's; the first one's is there already. With --quick one run of weir
+    has two peers behind it."""
+    service = weir_run.Service(bench, events.name)
+    url = service.config.redis.removeprefix("redis://").removesuffix("/0")
+    try:
+        for number, peer in enumerate(chosen):
             service.redis.do("FLUSHALL")
+            if number > 0 and number % bench.repetitions(1, 2) == 0:
+                own_rate = run_weir(bench, events, group)
             figures = run_peer(bench, events, peer, url)
             if figures:
                 put_peer(bench.table, group, peer, figures)
@@ -99,31 +148,33 @@ def peers(bench, events, group, own_rate, chosen):
         service.stop()
 
 
-def once(bench, events, group, chosen=()):
-    """Consumer and weir, one behind the other, and their ratio."""
+def once(bench, events, group):
+    """Consumer and weir, one behind the other, and their ratio; weir's events per CPU second."""
     consumer = count(bench, events)
     put_consumer(bench.table, group, consumer)
-    figures = weir_run.measure(bench, events, group)
-    put_weir(bench.table, group, figures)
-    rate = figures["events"] / figures["cpu_s"]
+    rate = run_weir(bench, events, group)
     bench.table.add(group, "weir run / consumer", "per CPU second", "of the consumer's",
-                    rate / (consumer["events"] / consumer["cpu_s"]))
-    bench.say(f"{group}: consumer {consumer['events'] / consumer['cpu_s'] / MILLION:.2f} M, "
+                    rate / warm_rate(consumer))
+    bench.say(f"{group}: consumer {warm_rate(consumer) / MILLION:.2f} M, "
               f"weir {rate / MILLION:.2f} M events per CPU second")
-    if chosen:
-        peers(bench, events, group, rate, chosen)
+    return rate
 
 
 def pipeline(bench):
-    events = bench.topics.main()
+    events, group = bench.topics.main(), "million sessions, lz4"
     with_peers = bench.peers and (bench.root / "bench" / "peers" / "run").exists()
-    if not with_peers:
-        bench.table.note("the peers were left out")
+    if with_peers:
+        write_summary(bench, events)
+    else:
+        bench.table.leave_out("Kafka Streams and Flink")
     count(bench, events)  # so that the broker is warm
     for repetition in range(bench.repetitions(5, 3)):
         chosen = [peer for peer in PEERS
                   if repetition < bench.repetitions(2 if "rocksdb" in peer else 5, 1)]
-        once(bench, events, "million sessions, lz4", chosen if with_peers else ())
+        put_consumer(bench.table, group, count(bench, events, touch=1), TOUCHES)
+        rate = once(bench, events, group)
+        if with_peers and chosen:
+            peers(bench, events, group, rate, chosen)
     bench.table.note(f"million sessions: {events.events} events of {events.bytes:.0f} bytes in "
                      f"{events.started} sessions, {topics.PARTITIONS} partitions")
 
@@ -140,7 +191,7 @@ def codecs(bench):
 
 def large(bench):
     if bench.quick:
-        bench.table.note("ten million sessions: not in --quick")
+        bench.table.leave_out("ten million sessions (large): not in --quick")
         return
     events = bench.topics.get("large", 43000000, 5500)
     for _ in range(2):

@@ -9,6 +9,8 @@ import topics
 import weir_run
 import weirtest as t
 
+OPEN, GAP_S = 100000, 1800  # a session stays open for half an hour after its last event
+
 
 def commits(bench):
     sizes = [("10 thousand", 10000), ("100 thousand", 100000), ("1 million", 1000000)]
@@ -39,6 +41,8 @@ def evaluator(bench):
     group = "24 hours, 4 x 1,000 values" if not bench.quick else "1 hour, 4 x 1,000 values"
     put = bench.table.adder(group, "evaluator")
     put("one step", "ms", *figures["ms"])
+    for stage in ("gather", "sum", "write", "send"):
+        put(f"one step: {stage}", "ms", figures[f"{stage}_ms"])
     put("first step: all that Redis holds", "ms", figures["first_ms"])
     put("memory of the windows", "MB", figures["memory_bytes"] / 1e6)
     bench.table.note(f"evaluator: {figures['segments']} segments over {figures['partitions']} "
@@ -99,7 +103,7 @@ def start(bench):
 def memory(bench):
     """A backlog of a shop with 100 thousand sessions open at once, read by the default config."""
     size = bench.repetitions(2000000, 700000)
-    events = bench.topics.get("small", size, 50)
+    events = bench.topics.get("small", size, OPEN // GAP_S + 1)
     for _ in range(bench.repetitions(3, 1)):
         service = weir_run.Service(bench, events.name)
         try:

@@ -2,6 +2,7 @@
 
 import os
 
+CLIENT = "rdk:*"
 TICK_S = 1 / os.sysconf("SC_CLK_TCK")
 
 
@@ -29,19 +30,18 @@ def cpu_s(pid):
 
 
 def threads_cpu_s(pid):
-    """{name: CPU} of the threads. Those that bear the program's own name are numbered by what they
-    spent: of weir's the first is its worker."""
-    found, own = {}, []
+    """{name: CPU} of the threads; those of Kafka's client together, as CLIENT."""
+    found = {}
     for task in os.listdir(f"/proc/{pid}/task"):
-        with open(f"/proc/{pid}/task/{task}/comm", encoding="utf-8") as text:
-            name = text.read().strip()
-        spent = own_cpu_s(f"{pid}/task/{task}")
-        if name == "weir":
-            own.append(spent)
-        else:
-            found[name] = found.get(name, 0) + spent
-    for number, spent in enumerate(sorted(own, reverse=True)):
-        found[f"weir, {number + 1}."] = spent
+        try:
+            with open(f"/proc/{pid}/task/{task}/comm", encoding="utf-8") as text:
+                name = text.read().strip()
+            spent = own_cpu_s(f"{pid}/task/{task}")
+        except OSError:
+            continue  # ended meanwhile
+        if name.startswith("rdk:"):
+            name = CLIENT
+        found[name] = found.get(name, 0) + spent
     return found
 
 

@@ -1,4 +1,4 @@
-"""What was measured: rows of values, with minimum, median and maximum, as Markdown and JSON."""
+"""What was measured: rows of values, with least, median and most, as Markdown and JSON."""
 
 import json
 import statistics
@@ -22,7 +22,7 @@ class Row:
 
 class Table:
     def __init__(self):
-        self.rows, self.notes = {}, []
+        self.rows, self.notes, self.left_out = {}, [], []
 
     def add(self, group, what, figure, unit, *values):
         key = (group, what, figure)
@@ -36,18 +36,23 @@ class Table:
         if text not in self.notes:
             self.notes.append(text)
 
+    def leave_out(self, text):
+        """Something that this run did not measure."""
+        if text not in self.left_out:
+            self.left_out.append(text)
+
     def find(self, group, what, figure):
         return self.rows.get((group, what, figure))
 
     def markdown(self, head, bars, failures):
-        libraries = f"{head['compiler']}; {head['weir'].splitlines()[-1] if head['weir'] else ''}"
+        libraries = "; ".join([head["compiler"], *head["weir"].splitlines()])
         lines = [
             f"{head['cpu']}, {head['cores']} cores, {head['memory_gib']} GiB, {head['system']}, "
             f"Linux {head['kernel']}; Kafka {head['kafka']} ({head['java']}), Redis "
             f"{head['redis']}; {libraries}; commit {head['commit']}, {head['what']} run of "
             f"{head['took_s']} s.", ""]
         lines += [f"**Failed**: {text}" for text in failures] + ([""] if failures else [])
-        lines += ["| events | what | figure | minimum | median | maximum | unit | runs |",
+        lines += ["| events | what | figure | least | median | most | unit | runs |",
                   "|---|---|---|--:|--:|--:|---|--:|"]
         for row in self.rows.values():
             least, middle, most = row.three()
@@ -55,9 +60,12 @@ class Table:
                          f"{shown(middle)} | {shown(most)} | {row.unit} | {len(row.values)} |")
         lines += ["", "| bar | measured | |", "|---|---|---|"]
         for bar in bars:
-            verdict = {True: "holds", False: "**does not hold**", None: "not measured"}
+            verdict = {True: "met", False: "**missed**", None: "not measured"}
             lines.append(f"| {bar['bar']} | {bar['measured']} | {verdict[bar['holds']]} |")
-        return "\n".join(lines + [""] + [f"- {note}" for note in self.notes]) + "\n"
+        for title, texts in (("Not measured:", self.left_out), ("Notes:", self.notes)):
+            if texts:
+                lines += ["", title, ""] + [f"- {text}" for text in texts]
+        return "\n".join(lines) + "\n"
 
     def write(self, folder, head, bars, failures):
         folder.mkdir(parents=True, exist_ok=True)
@@ -68,6 +76,6 @@ class Table:
                          "unit": row.unit, "min": least, "median": middle, "max": most,
                          "values": row.values})
         tree = {"machine": head, "rows": rows, "bars": bars, "notes": self.notes,
-                "failures": failures}
+                "not_measured": self.left_out, "failures": failures}
         (folder / "table.json").write_text(json.dumps(tree, indent=1) + "\n")
         (folder / "table.md").write_text(self.markdown(head, bars, failures))
