@@ -117,6 +117,15 @@ int64_t weir_consumer_offset_at(struct weir_consumer *consumer, int32_t topic, i
                                 int64_t time_ms, struct weir_err *err);
 /* The last known end of the partition without asking the broker, -1 if unknown. For lag. */
 int64_t weir_consumer_end(struct weir_consumer *consumer, int32_t topic, int32_t partition);
+/* Asks where partitions end, and takes what was answered to the question before. Does not wait: the
+ * answer may come only after the fetch under way. Offsets are not looked at. */
+void weir_consumer_ask_ends(struct weir_consumer *consumer,
+                            const struct weir_topic_partition *partitions, size_t len);
+/* The last moment (monotonic, us) of which an answer says that no record at `next` or beyond was in
+ * Kafka then; INT64_MIN when there is none. Unlike weir_consumer_end it does not take what a fetch
+ * said some time ago for what is true now. */
+int64_t weir_consumer_ended_us(struct weir_consumer *consumer, int32_t topic, int32_t partition,
+                               int64_t next);
 /* True when the last that came of the partition was its end. *next, if not NULL, is where to go on:
  * behind whatever lies there without being a record, such as the ends of transactions. */
 bool weir_consumer_at_end(const struct weir_consumer *consumer, int32_t topic, int32_t partition,

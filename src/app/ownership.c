@@ -8,6 +8,7 @@
 #include "weir/memory.h"
 
 #define RETRY_US 500000
+#define ENDED_FRESH_US 10000000            /* what Kafka said of an end; it is asked each second */
 #define PARTITION_BYTES ((int64_t)8 << 20) /* an empty one with its buffers */
 
 static const char *topic_of(const struct weir_worker *w, const struct weir_owned *owned) {
@@ -242,32 +243,60 @@ int weir_own_claim(struct weir_worker *w) {
 /* ---- idle partitions ---- */
 
 /* Behind the last record of a transaction lies its end, which is none: met, it counts as read. */
+static int64_t read_to(const struct weir_worker *w, const struct weir_owned *owned) {
+    int64_t met = 0;
+    bool ended = weir_consumer_at_end(w->consumer, owned->topic, owned->number, &met);
+    return ended && met > owned->next ? met : owned->next;
+}
+
 int64_t weir_own_lag(const struct weir_worker *w, const struct weir_owned *owned) {
     int64_t end = weir_consumer_end(w->consumer, owned->topic, owned->number);
-    int64_t next = owned->next, met = 0;
+    int64_t next = read_to(w, owned);
     end = end > owned->end ? end : owned->end;
-    if (weir_consumer_at_end(w->consumer, owned->topic, owned->number, &met) && met > next)
-        next = met;
     return end > next ? end - next : 0;
 }
 
+/* Of those in which nothing came since the last tick. */
+static void ask_ends(struct weir_worker *w) {
+    struct weir_topic_partition *quiet = calloc(w->owned_len + 1, sizeof *quiet);
+    size_t len = 0;
+    WEIR_ASSERT(quiet != NULL);
+    for (size_t i = 0; i < w->owned_len; i++)
+        if (w->owned[i]->state && !w->owned[i]->seen)
+            quiet[len++] = (struct weir_topic_partition){w->owned[i]->topic, w->owned[i]->number,
+                                                         w->owned[i]->next};
+    weir_consumer_ask_ends(w->consumer, quiet, len);
+    free(quiet);
+}
+
+/* A partition is quiet for as long as Kafka says that nothing waits in it, and not for as long as
+ * nothing came here: records may have come to Kafka while this process stood still, or while Redis
+ * or the partition's leader was away, and a tick must not pass them by. */
+static void tick(struct weir_worker *w, struct weir_owned *owned, int64_t now_us) {
+    int64_t ended_us =
+        weir_consumer_ended_us(w->consumer, owned->topic, owned->number, read_to(w, owned));
+    bool known = ended_us > owned->base_us && now_us - ended_us <= ENDED_FRESH_US;
+    int64_t quiet_ms = known ? (ended_us - owned->base_us) / 1000 : 0;
+    owned->idle = known && !w->figures.stalled && w->figures.kafka_up &&
+                  quiet_ms >= w->config->idle_timeout_ms;
+    if (owned->idle && owned->base_ms != INT64_MIN)
+        weir_partition_tick(owned->state, owned->base_ms + quiet_ms);
+}
+
 void weir_own_tick(struct weir_worker *w, int64_t now_us) {
+    ask_ends(w);
     for (size_t i = 0; i < w->owned_len; i++) {
         struct weir_owned *owned = w->owned[i];
         if (!owned->state)
             continue;
-        struct weir_partition_status status;
-        weir_partition_status(owned->state, &status);
-        if (owned->seen) {
-            owned->seen = false;
-            owned->base_ms = status.watermark_ms;
-            owned->base_us = now_us;
+        if (!owned->seen) {
+            tick(w, owned, now_us);
             continue;
         }
-        int64_t quiet_ms = (now_us - owned->base_us) / 1000;
-        owned->idle = !w->figures.stalled && w->figures.kafka_up &&
-                      quiet_ms >= w->config->idle_timeout_ms && weir_own_lag(w, owned) == 0;
-        if (owned->idle && owned->base_ms != INT64_MIN)
-            weir_partition_tick(owned->state, owned->base_ms + quiet_ms);
+        struct weir_partition_status status;
+        weir_partition_status(owned->state, &status);
+        owned->seen = false;
+        owned->base_ms = status.watermark_ms;
+        owned->base_us = now_us;
     }
 }

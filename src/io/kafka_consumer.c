@@ -134,6 +134,7 @@ void weir_consumer_free(struct weir_consumer *consumer) {
         return;
     WEIR_ASSERT(consumer->batches_out == 0);
     weir_consumer_settle(consumer);
+    weir_ends_free(consumer->ends);
     consumer->closing = true;
     rd_kafka_consumer_close(consumer->rk); /* calls `revoked` */
     rd_kafka_queue_destroy(consumer->queue);

@@ -25,6 +25,7 @@ struct weir_slot {
     bool at_end;           /* nothing came since its end was met */
     bool looking;          /* the next that comes is the record of the mark, if Kafka has it */
     struct weir_mark mark; /* the last record handed out */
+    int64_t end, end_us;   /* the partition ended here at that moment; 0: never asked */
 };
 
 struct weir_topic {
@@ -62,8 +63,9 @@ struct weir_consumer {
     int64_t woken_us;   /* the fetchers, last */
     bool filled;        /* enough records waited at the last poll that the queues may be full */
     _Atomic bool reachable;
-    bool doubtful; /* a connection was lost: ask whether any broker answers */
-    bool again;    /* assign once more: where reading went on may be another topic */
+    bool doubtful;          /* a connection was lost: ask whether any broker answers */
+    bool again;             /* assign once more: where reading went on may be another topic */
+    struct weir_ends *ends; /* NULL until a question is asked */
     _Atomic uint64_t errors;
 };
 
@@ -94,6 +96,9 @@ void weir_consumer_keep_marks(struct weir_consumer *consumer, const struct weir_
 /* A record that was handed out before: fatal when it is another than it was. */
 void weir_consumer_recognize(struct weir_consumer *consumer, struct weir_slot *slot,
                              const rd_kafka_message_t *message);
+
+/* kafka_ends.c */
+void weir_ends_free(struct weir_ends *ends); /* before the consumer's handle */
 
 /* kafka_wake.c: now and then, before a batch is taken. */
 void weir_consumer_wake(struct weir_consumer *consumer);

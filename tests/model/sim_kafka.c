@@ -12,7 +12,8 @@
 
 struct slot {
     bool assigned;
-    int64_t next; /* -1: not read */
+    int64_t next;                             /* -1: not read */
+    int64_t asked_end, asked_us, end, end_us; /* as the question under way will say; as said */
 };
 
 struct weir_consumer {
@@ -80,7 +81,8 @@ static void take_all(struct weir_consumer *consumer) {
     consumer->rebalance.assigned(consumer->rebalance.context, partitions, len);
     memset(consumer->slots, 0, sizeof consumer->slots);
     for (size_t i = 0; i < len; i++)
-        consumer->slots[partitions[i].partition] = (struct slot){true, partitions[i].offset};
+        consumer->slots[partitions[i].partition] =
+            (struct slot){.assigned = true, .next = partitions[i].offset};
     consumer->holds = true;
 }
 
@@ -246,6 +248,27 @@ int64_t weir_consumer_offset_at(struct weir_consumer *consumer, int32_t topic, i
 int64_t weir_consumer_end(struct weir_consumer *consumer, int32_t topic, int32_t partition) {
     (void)consumer, (void)topic;
     return sim->logs[partition].end;
+}
+
+void weir_consumer_ask_ends(struct weir_consumer *consumer,
+                            const struct weir_topic_partition *partitions, size_t len) {
+    bool lost = !sim->calm && sim->faults[SIM_BROKER] && sim_chance(50);
+    for (size_t i = 0; i < len; i++) {
+        struct slot *slot = &consumer->slots[partitions[i].partition];
+        if (!lost) {
+            slot->end = slot->asked_end;
+            slot->end_us = slot->asked_us;
+        }
+        slot->asked_end = sim->logs[partitions[i].partition].end;
+        slot->asked_us = sim->now_us;
+    }
+}
+
+int64_t weir_consumer_ended_us(struct weir_consumer *consumer, int32_t topic, int32_t partition,
+                               int64_t next) {
+    const struct slot *slot = &consumer->slots[partition];
+    (void)topic;
+    return slot->end_us > 0 && slot->end <= next ? slot->end_us : INT64_MIN;
 }
 
 bool weir_consumer_at_end(const struct weir_consumer *consumer, int32_t topic, int32_t partition,
