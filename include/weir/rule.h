@@ -63,13 +63,14 @@ struct weir_alert {
     int64_t since_ms;      /* when the present state began, event time; firing: `for` has passed */
     int64_t starts_ms;     /* when it became pending: `starts_at` */
     int64_t good_since_ms; /* firing, and the condition is over since then; 0: it is not */
-    int64_t sent_ms;       /* when it was last reported as firing */
+    int64_t sent_ms;       /* when it was last told as firing; 0: nobody was told yet */
     uint32_t changes;      /* number of reported changes: part of an alert's id */
 };
 
 struct weir_sample {
     struct weir_ratio now, previous; /* previous is used by drops_by and rises_by */
     bool suspect;                    /* the data-quality gate's verdict */
+    bool silenced;                   /* nobody is to be told */
     int64_t as_of_ms;
 };
 
@@ -78,7 +79,7 @@ enum weir_alert_change {
     WEIR_NO_CHANGE,
     WEIR_BECAME_PENDING,
     WEIR_BECAME_FIRING,
-    WEIR_STILL_FIRING, /* the repeat interval has passed */
+    WEIR_STILL_FIRING, /* the repeat interval has passed, or nobody was told yet */
     WEIR_BECAME_RESOLVED,
     WEIR_BECAME_SUSPECT,
     WEIR_BECAME_INACTIVE, /* from pending, or from suspect: nothing to tell a person */
@@ -88,6 +89,8 @@ enum weir_alert_change {
  * changes nothing. A zeroed alert (with its fingerprint) is an inactive one.
  *
  *   no verdict    every state is kept; a firing alert is still repeated
+ *   silenced      the states are as ever, but firing is not repeated: that is due, with the first
+ *                 telling too, at the first sample without the silence
  *   suspect       pending and firing wait as SUSPECT; an inactive alert becomes SUSPECT only where
  *                 the rule would hold, so that people see "data suspect", not a false drop
  *   good again    on from before_suspect: a firing alert goes on or ends by the usual rule, a

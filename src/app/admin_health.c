@@ -33,6 +33,8 @@ static struct weir_sink_figures *copy_sinks(struct weir_service *service, size_t
         *len = weir_outbox_figures(service->outbox, sinks, max);
     }
     pthread_mutex_unlock(&service->lock);
+    for (size_t i = 0; i < *len && service->evaluator; i++)
+        sinks[i].dropped = weir_evaluator_dropped(service->evaluator, sinks[i].name);
     return sinks;
 }
 

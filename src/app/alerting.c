@@ -214,10 +214,9 @@ static const char *status_of(enum weir_alert_change change, enum weir_alert_stat
 /* What one step of an alert brings: its state, the firing hash, the stream, the sinks. */
 static void tell(struct weir_evaluator *e, const struct weir_rule *rule,
                  struct weir_tracked *tracked, const struct weir_sample *sample,
-                 struct weir_str segment, enum weir_alert_change change) {
+                 struct weir_str segment, const char *silenced, enum weir_alert_change change) {
     enum weir_alert_state state = tracked->alert.state;
     bool shown = state == WEIR_FIRING || (state == WEIR_SUSPECT && tracked->in_firing);
-    const char *silenced = silence_of(e, rule, segment);
     if (change != WEIR_NO_CHANGE || shown) {
         free(tracked->json);
         snprintf(tracked->told_state, sizeof tracked->told_state, "%s", status_of(change, state));
@@ -233,7 +232,7 @@ static void tell(struct weir_evaluator *e, const struct weir_rule *rule,
         return;
     e->figures.alert_changes += change != WEIR_STILL_FIRING;
     bool for_people = change == WEIR_BECAME_FIRING || change == WEIR_STILL_FIRING ||
-                      change == WEIR_BECAME_RESOLVED;
+                      (change == WEIR_BECAME_RESOLVED && tracked->alert.sent_ms != 0);
     weir_told_add(e, tracked, change != WEIR_STILL_FIRING, for_people && !silenced);
 }
 
@@ -280,10 +279,12 @@ static void step_segment(struct weir_evaluator *e, const struct weir_rule *rule,
         tracked->alert.fingerprint = fingerprint;
         tracked->rule = rule_print(e, rule);
     }
+    const char *silenced = silence_of(e, rule, value);
+    sample.silenced = silenced != NULL;
     struct weir_alert before = tracked->alert;
     enum weir_alert_change change =
         weir_rule_step(rule, &tracked->alert, &sample, e->config->repeat_interval_ms);
-    tell(e, rule, tracked, &sample, value, change);
+    tell(e, rule, tracked, &sample, value, silenced, change);
     if (tracked->alert.state == WEIR_INACTIVE) {
         command3(e, "HDEL", "alertstate", fingerprint, NULL);
         forget(e, tracked);
@@ -323,7 +324,7 @@ static bool is_warm(const struct weir_evaluator *e, const struct weir_rule *rule
     return as_of_ms != INT64_MIN && from_ms - e->config->warm_up_ms >= e->first_ms;
 }
 
-/* Told only if people know of it; `why` as in weir_alert_json_ended. */
+/* Told only where it was told before; `why` as in weir_alert_json_ended. */
 static void end(struct weir_evaluator *e, struct weir_tracked *tracked, const char *why) {
     if (tracked->in_firing && tracked->json) {
         tracked->alert.changes++;
@@ -331,7 +332,7 @@ static void end(struct weir_evaluator *e, struct weir_tracked *tracked, const ch
         free(tracked->json);
         tracked->json = ended;
         snprintf(tracked->told_state, sizeof tracked->told_state, "resolved");
-        weir_told_add(e, tracked, true, true);
+        weir_told_add(e, tracked, true, tracked->alert.sent_ms != 0);
     }
     command3(e, "HDEL", "firing", tracked->alert.fingerprint, NULL);
     command3(e, "HDEL", "alertstate", tracked->alert.fingerprint, NULL);

@@ -46,5 +46,7 @@ void weir_evaluator_reload(struct weir_evaluator *evaluator, const struct weir_c
 void weir_evaluator_stop(struct weir_evaluator *evaluator); /* gives up the lease, joins, frees */
 void weir_evaluator_figures(struct weir_evaluator *evaluator,
                             struct weir_evaluator_figures *figures);
+/* Alerts for a sink that were dropped, because its queue had grown to alerts.outbox_max. */
+uint64_t weir_evaluator_dropped(struct weir_evaluator *evaluator, const char *sink);
 
 #endif

@@ -64,6 +64,12 @@ struct weir_told { /* of an alert */
     bool to_stream, to_sinks;
 };
 
+struct weir_dropped { /* alerts that a sink's queue had no room for */
+    char sink[64];
+    uint64_t entries;
+    int64_t untold, told_us; /* since the last warning; when that was */
+};
+
 /* The alerts as this evaluator last published them. */
 struct weir_kept {
     bool sure; /* it has, since it read them */
@@ -130,6 +136,8 @@ struct weir_evaluator {
     struct weir_told *told; /* since past[0], in their order */
     size_t told_len, told_cap;
     struct weir_kept kept;
+    struct weir_dropped *dropped; /* guarded by lock, as its length */
+    size_t dropped_len;
     bool tells_again;  /* Redis does not have all that was told and kept */
     char suspect[160]; /* why, or empty */
     struct weir_history history[WEIR_HISTORY];
@@ -197,6 +205,8 @@ void weir_alert_id(char *out, const struct weir_alert *alert);
 /* Tells a change of the alert in this publication, to the stream and the channel or to sinks. */
 void weir_told_add(struct weir_evaluator *evaluator, const struct weir_tracked *tracked,
                    bool to_stream, bool to_sinks);
+/* Counts what the publication dropped from full queues: the script's answer. */
+void weir_told_dropped(struct weir_evaluator *evaluator, const struct weir_reply *answer);
 /* Redis has taken the publication. */
 void weir_told_published(struct weir_evaluator *evaluator);
 /* After weir_publish_load: whether Redis holds a publication that is known here, so that the alerts

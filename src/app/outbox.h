@@ -17,6 +17,7 @@ struct weir_sink_figures {
     char name[64];
     uint64_t sent, failed, refused; /* failed: tries that will be made again */
     int64_t waiting;                /* entries in the queue at the last look */
+    uint64_t dropped;               /* 0: the evaluator knows, see weir_evaluator_dropped */
 };
 
 struct weir_outbox;

@@ -101,8 +101,10 @@ int weir_publish_send(struct weir_evaluator *e, struct weir_err *err) {
     int status = send_script(e, &reply, err);
     if (status != 0)
         return status;
-    int done = reply->type == WEIR_REPLY_TEXT &&
-               (strcmp(reply->text, "OK") == 0 || strcmp(reply->text, "DUP") == 0);
+    bool taken = reply->type == WEIR_REPLY_ARRAY; /* else it says why not */
+    int done = taken || (reply->type == WEIR_REPLY_TEXT && strcmp(reply->text, "DUP") == 0);
+    if (taken)
+        weir_told_dropped(e, reply);
     if (reply->type == WEIR_REPLY_ERROR)
         status = redis_says(err, reply);
     weir_reply_free(reply);

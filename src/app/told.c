@@ -2,12 +2,16 @@
  * to a publication that this evaluator knows by its word. The alerts then stay as they were last
  * published, and what was told since is told again: judged anew, at other times, the same alerts
  * would have other ids, and one that a sink has heard of might never end. */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "app/evaluator_state.h"
 #include "app/names.h"
+#include "weir/clock.h"
 #include "weir/log.h"
+
+#define DROPPED_TOLD_US 60000000 /* a warning of a full queue at most this often */
 
 /* ---- commands ---- */
 
@@ -43,7 +47,7 @@ static void put_sinks(struct weir_evaluator *e, const char *id, const char *json
         weir_words_put(&e->words, "XADD");
         weir_words_put(&e->words, "%s", key);
         weir_words_put(&e->words, "MAXLEN");
-        weir_words_put(&e->words, "~");
+        weir_words_put(&e->words, "="); /* the script counts what that drops */
         weir_words_put(&e->words, "%lld", (long long)e->config->outbox_max);
         weir_words_put(&e->words, "*");
         weir_words_put(&e->words, "id");
@@ -68,12 +72,63 @@ static void log_alert(const struct weir_evaluator *e, const struct weir_tracked 
                      WEIR_LOG_END);
 }
 
+/* ---- what the sinks' queues had no room for ---- */
+
+static struct weir_dropped *dropped_of(struct weir_evaluator *e, const char *sink) {
+    for (size_t i = 0; i < e->dropped_len; i++)
+        if (strcmp(e->dropped[i].sink, sink) == 0)
+            return &e->dropped[i];
+    return NULL;
+}
+
+static void count_dropped(struct weir_evaluator *e, const char *sink, int64_t entries) {
+    int64_t now_us = weir_clock_monotonic_us();
+    pthread_mutex_lock(&e->lock);
+    struct weir_dropped *dropped = dropped_of(e, sink);
+    if (!dropped) {
+        e->dropped = realloc(e->dropped, (e->dropped_len + 1) * sizeof *e->dropped);
+        WEIR_ASSERT(e->dropped != NULL);
+        dropped = &e->dropped[e->dropped_len++];
+        *dropped = (struct weir_dropped){.told_us = now_us - DROPPED_TOLD_US};
+        snprintf(dropped->sink, sizeof dropped->sink, "%s", sink);
+    }
+    dropped->entries += (uint64_t)entries;
+    dropped->untold += entries;
+    int64_t untold = now_us - dropped->told_us >= DROPPED_TOLD_US ? dropped->untold : 0;
+    if (untold > 0) {
+        dropped->told_us = now_us;
+        dropped->untold = 0;
+    }
+    pthread_mutex_unlock(&e->lock);
+    if (untold > 0)
+        weir_log(WEIR_LOG_WARN, "alert", "the queue of a sink is full: its oldest are dropped",
+                 WEIR_STR("sink", sink), WEIR_INT("dropped", untold),
+                 WEIR_INT("outbox_max", e->config->outbox_max), WEIR_LOG_END);
+}
+
+void weir_told_dropped(struct weir_evaluator *e, const struct weir_reply *answer) {
+    char key[WEIR_NAME_KEY_MAX];
+    for (size_t i = 1; i + 1 < answer->items_len; i += 2)
+        for (size_t s = 0; s < e->config->sinks_len; s++) {
+            const char *sink = e->config->sinks[s].name;
+            weir_name_key(key, sizeof key, e->config->kafka.group, "outbox:%s", sink);
+            if (answer->items[i]->text && strcmp(answer->items[i]->text, key) == 0)
+                count_dropped(e, sink, answer->items[i + 1]->integer);
+        }
+}
+
+uint64_t weir_evaluator_dropped(struct weir_evaluator *e, const char *sink) {
+    pthread_mutex_lock(&e->lock);
+    const struct weir_dropped *dropped = dropped_of(e, sink);
+    uint64_t entries = dropped ? dropped->entries : 0;
+    pthread_mutex_unlock(&e->lock);
+    return entries;
+}
+
 /* ---- what is kept ---- */
 
 void weir_told_add(struct weir_evaluator *e, const struct weir_tracked *tracked, bool to_stream,
                    bool to_sinks) {
-    if (!to_stream && !to_sinks)
-        return; /* it still fires, and is silenced */
     if (e->told_len == e->told_cap) {
         e->told_cap = e->told_cap ? e->told_cap * 2 : 64;
         e->told = realloc(e->told, e->told_cap * sizeof *e->told);
@@ -104,6 +159,9 @@ void weir_told_free(struct weir_evaluator *e) {
     free(e->told);
     e->told = NULL;
     e->told_cap = 0;
+    free(e->dropped);
+    e->dropped = NULL;
+    e->dropped_len = 0;
 }
 
 /* The present publication is the last one of the past. What was told up to the first of them is in

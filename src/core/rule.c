@@ -80,36 +80,48 @@ static enum weir_alert_change move(struct weir_alert *alert, enum weir_alert_sta
     return change;
 }
 
-static enum weir_alert_change fire(struct weir_alert *alert) {
-    alert->sent_ms = alert->as_of_ms;
+static enum weir_alert_change fire(struct weir_alert *alert, bool silenced) {
+    if (!silenced)
+        alert->sent_ms = alert->as_of_ms;
     return move(alert, WEIR_FIRING, WEIR_BECAME_FIRING);
 }
 
-static enum weir_alert_change start(const struct weir_rule *rule, struct weir_alert *alert) {
+static enum weir_alert_change start(const struct weir_rule *rule, struct weir_alert *alert,
+                                    bool silenced) {
     alert->starts_ms = alert->as_of_ms;
     if (rule->for_ms == 0)
-        return fire(alert);
+        return fire(alert, silenced);
     return move(alert, WEIR_PENDING, WEIR_BECAME_PENDING);
 }
 
 static enum weir_alert_change step_pending(const struct weir_rule *rule, struct weir_alert *alert,
-                                           int verdict) {
+                                           int verdict, bool silenced) {
     if (verdict == 0)
         return move(alert, WEIR_INACTIVE, WEIR_BECAME_INACTIVE);
     if (verdict == 1 && alert->as_of_ms - alert->since_ms >= rule->for_ms)
-        return fire(alert);
+        return fire(alert, silenced);
     return WEIR_NO_CHANGE;
 }
 
-static enum weir_alert_change step_firing(const struct weir_rule *rule, struct weir_alert *alert,
-                                          int verdict, int64_t repeat_interval_ms) {
+static bool is_over(const struct weir_rule *rule, struct weir_alert *alert, int verdict) {
     if (verdict == 1)
         alert->good_since_ms = 0;
     else if (verdict == 0 && alert->good_since_ms == 0)
         alert->good_since_ms = alert->as_of_ms;
-    if (verdict == 0 && alert->as_of_ms - alert->good_since_ms >= rule->keep_firing_for_ms)
+    return verdict == 0 && alert->as_of_ms - alert->good_since_ms >= rule->keep_firing_for_ms;
+}
+
+/* Under a silence nobody was told yet, or the interval passed: then it is due when that ends. */
+static bool is_due(const struct weir_alert *alert, int64_t repeat_interval_ms) {
+    return alert->sent_ms == 0 ||
+           (repeat_interval_ms > 0 && alert->as_of_ms - alert->sent_ms >= repeat_interval_ms);
+}
+
+static enum weir_alert_change step_firing(const struct weir_rule *rule, struct weir_alert *alert,
+                                          int verdict, bool silenced, int64_t repeat_interval_ms) {
+    if (is_over(rule, alert, verdict))
         return move(alert, WEIR_INACTIVE, WEIR_BECAME_RESOLVED);
-    if (repeat_interval_ms <= 0 || alert->as_of_ms - alert->sent_ms < repeat_interval_ms)
+    if (silenced || !is_due(alert, repeat_interval_ms))
         return WEIR_NO_CHANGE;
     alert->sent_ms = alert->as_of_ms;
     alert->changes++;
@@ -134,27 +146,28 @@ static enum weir_alert_change step_to_suspect(const struct weir_rule *rule,
 }
 
 static enum weir_alert_change firing_again(const struct weir_rule *rule, struct weir_alert *alert,
-                                           int verdict) {
-    if (step_firing(rule, alert, verdict, 0) == WEIR_BECAME_RESOLVED)
-        return WEIR_BECAME_RESOLVED;
+                                           int verdict, bool silenced) {
+    if (is_over(rule, alert, verdict))
+        return move(alert, WEIR_INACTIVE, WEIR_BECAME_RESOLVED);
     int64_t good_since_ms = alert->good_since_ms;
-    fire(alert);
+    fire(alert, silenced);
     alert->good_since_ms = good_since_ms;
     return WEIR_BECAME_FIRING;
 }
 
 static enum weir_alert_change step_out_of_suspect(const struct weir_rule *rule,
-                                                  struct weir_alert *alert, int verdict) {
+                                                  struct weir_alert *alert, int verdict,
+                                                  bool silenced) {
     switch (alert->before_suspect) {
     case WEIR_FIRING:
-        return firing_again(rule, alert, verdict);
+        return firing_again(rule, alert, verdict, silenced);
     case WEIR_PENDING:
         if (verdict == 1)
             return move(alert, WEIR_PENDING, WEIR_BECAME_PENDING);
         break;
     case WEIR_INACTIVE:
         if (verdict == 1)
-            return start(rule, alert);
+            return start(rule, alert, silenced);
         break;
     case WEIR_SUSPECT:
         WEIR_ASSERT(!"before suspect there was another state");
@@ -168,21 +181,24 @@ enum weir_alert_change weir_rule_step(const struct weir_rule *rule, struct weir_
     if (sample->as_of_ms <= alert->as_of_ms)
         return WEIR_NO_CHANGE;
     alert->as_of_ms = sample->as_of_ms;
+    if (alert->state == WEIR_INACTIVE)
+        alert->sent_ms = 0;
     if (sample->suspect)
         return step_to_suspect(rule, alert, sample);
 
     bool fires = alert->state == WEIR_FIRING ||
                  (alert->state == WEIR_SUSPECT && alert->before_suspect == WEIR_FIRING);
     int verdict = weir_rule_holds(rule, sample, fires);
+    bool silenced = sample->silenced;
     switch (alert->state) {
     case WEIR_INACTIVE:
-        return verdict == 1 ? start(rule, alert) : WEIR_NO_CHANGE;
+        return verdict == 1 ? start(rule, alert, silenced) : WEIR_NO_CHANGE;
     case WEIR_PENDING:
-        return step_pending(rule, alert, verdict);
+        return step_pending(rule, alert, verdict, silenced);
     case WEIR_FIRING:
-        return step_firing(rule, alert, verdict, repeat_interval_ms);
+        return step_firing(rule, alert, verdict, silenced, repeat_interval_ms);
     case WEIR_SUSPECT:
-        return step_out_of_suspect(rule, alert, verdict);
+        return step_out_of_suspect(rule, alert, verdict, silenced);
     }
     WEIR_ASSERT(!"a state that exists");
     return WEIR_NO_CHANGE;

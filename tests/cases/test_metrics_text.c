@@ -18,7 +18,7 @@ static struct weir_metrics_input figures(void) {
                                                       .pending = 1,
                                                       .suspect = "lag",
                                                       .split_ratio = 0.25};
-    static const struct weir_sink_figures sinks[] = {{"pager", 7, 2, 1, 3}};
+    static const struct weir_sink_figures sinks[] = {{"pager", 7, 2, 1, 3, 5}};
     workers[0] = (struct weir_worker_figures){.records = 10,
                                               .events = 9,
                                               .late = 1,
@@ -105,6 +105,7 @@ static void test_samples(const char *text) {
         "weir_alerts{state=\"firing\"} 2",
         "weir_alerts{state=\"pending\"} 1",
         "weir_sink_sent_total{sink=\"pager\"} 7",
+        "weir_sink_dropped_total{sink=\"pager\"} 5",
         "weir_sink_waiting{sink=\"pager\"} 3",
         "process_cpu_seconds_total 1.5",
         "process_start_time_seconds 1700000000.25",

@@ -8,11 +8,9 @@ the half hour before now.
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
-import urllib.request
 from datetime import datetime, timezone
 
 import weirtest as t
@@ -55,14 +53,14 @@ class Shop:
                            "time": iso(at + 1)})
         return [json.dumps(event).encode() for event in events]
 
-    def slide(self, share=0.5, sessions=20, times=1, junk=0, wait=True, **by_country):
+    def slide(self, share=0.5, sessions=20, times=1, more=(), wait=True, **by_country):
         """Slides with as many sessions, of which a share buys; by country where one is named."""
         for _ in range(times):
             lines = []
             for country, its_share in (by_country or {"DE": share}).items():
                 for n in range(sessions):
                     lines += self.session(self.now + n * 100, country, n < its_share * sessions)
-            lines += [b"junk"] * junk
+            lines += more
             self.now += SLIDE
             clock = {"type": "session_end", "session": "clock", "time": iso(self.now)}
             lines.append(json.dumps(clock).encode())
@@ -121,12 +119,6 @@ class Webhook:
     def wait(self, count, seconds=15):
         t.wait_until(seconds, lambda: len(self.got()) >= count, f"{count} webhooks")
         return self.got()
-
-
-def free_port():
-    with socket.socket() as some:
-        some.bind(("127.0.0.1", 0))
-        return some.getsockname()[1]
 
 
 def life_cycle(checks):
@@ -283,7 +275,8 @@ def labels_of(request):
 
 
 def silences(checks):
-    """A silence keeps an alert from the sinks, not from the stream."""
+    """A silence keeps an alert from the sinks, not from the stream; what fires beyond its end is
+    told then, and what nobody was told of ends without a word."""
     hook = Webhook()
     shop = Shop("silence", rule(), rule("Other", below=0.1),
                 sinks=[{"type": "webhook", "url": hook.url, "secret": SECRET}])
@@ -302,6 +295,7 @@ def silences(checks):
     checks.equal(names, ["Other"], f"alerts at the webhook of {len(got)}")
     shop.slide(0.5)
     hook.wait(2)
+    shop.slide(0.15)
     code, listed, _ = t.command("silence", "list", "--config", shop.config.path)
     checks.contains(listed, "a test", "silence list")
     code, _, err = t.command("silence", "expire", out.split()[0], "--config", shop.config.path)
@@ -309,6 +303,28 @@ def silences(checks):
     shop.slide(0.15)
     request = hook.wait(3)[2]
     checks.equal(labels_of(request)["alertname"], "ConversionDown", "the alert after the silence")
+    checks.equal(json.loads(request["body"])["status"], "firing", "its status")
+    told = [alert["id"] for _, alert in shop.told()]
+    checks.that(request["headers"]["idempotency-key"] not in told, "an id of its own")
+    shop.slide(0.15, times=2).slide(0.5)
+    got = hook.wait(4)
+    time.sleep(1)
+    statuses = [(labels_of(r)["alertname"], json.loads(r["body"])["status"]) for r in hook.got()]
+    checks.equal(statuses, [("Other", "firing"), ("Other", "resolved"),
+                            ("ConversionDown", "firing"), ("ConversionDown", "resolved")],
+                 f"all that the webhook got, {len(got)}")
+    t.command("silence", "add", "alertname=ConversionDown", "--for", "1h", "--comment", "again",
+              "--config", shop.config.path)
+    shop.slide(0.15)
+    shop.config.rules(rule("Other", below=0.1))
+    shop.weir.signal(signal.SIGHUP)
+    shop.weir.wait_log("are taken over")
+    shop.slide(0.15)
+    last = [(status, alert["rule"]) for status, alert in shop.told()][-2:]
+    checks.equal(last, [("firing", "ConversionDown"), ("resolved", "ConversionDown")],
+                 "a silenced alert whose rule is gone")
+    time.sleep(1)
+    checks.equal(len(hook.got()), 4, "webhooks of what nobody was told of")
 
 
 def reload(checks):
@@ -386,78 +402,33 @@ def conditions(checks):
                 f"rules with too small a sample or a cold window are silent: {told}")
 
 
-def alertmanager(checks):
-    """A real Alertmanager shows it, and no longer once it is over."""
-    port, home = free_port(), t.folder()
-    with open(os.path.join(home, "config.yml"), "w", encoding="utf-8") as out:
-        out.write("route: {receiver: nobody}\nreceivers: [{name: nobody}]\n")
-    with open(os.path.join(home, "log"), "wb") as log:
-        manager = subprocess.Popen(
-            ["prometheus-alertmanager", f"--config.file={home}/config.yml",
-             f"--storage.path={home}/data", f"--web.listen-address=127.0.0.1:{port}",
-             "--cluster.listen-address="], stdout=log, stderr=log)
-    t.at_end(lambda: (manager.terminate(), manager.wait()))
-
-    def shown():
-        try:
-            url = f"http://127.0.0.1:{port}/api/v2/alerts"
-            with urllib.request.urlopen(url, timeout=5) as answer:
-                return json.loads(answer.read())
-        except OSError:
-            return None
-
-    t.wait_until(20, lambda: shown() is not None, "Alertmanager answers")
-    shop = Shop("manager", rule(labels={"severity": "page"}, by=["country"]),
-                sinks=[{"type": "alertmanager", "url": f"http://127.0.0.1:{port}"}])
-    shop.start()
-    shop.slide(0.5, times=2).slide(0.05)
-    found = t.wait_until(15, shown, "the alert in Alertmanager")
-    checks.equal(len(found), 1, "alerts in Alertmanager")
-    labels = found[0]["labels"]
-    want = {"alertname": "ConversionDown", "severity": "page", "country": "DE"}
-    checks.equal({name: labels.get(name) for name in want}, want, "labels in Alertmanager")
-    checks.equal(found[0]["status"]["state"], "active", "state in Alertmanager")
-    checks.that(found[0]["annotations"].get("summary"), "a summary in Alertmanager")
-    shop.slide(0.5)
-    t.wait_until(15, lambda: shown() == [], "the alert has left Alertmanager")
-    checks.equal(shop.statuses(), ["firing", "resolved"], "alerts in the stream")
-
-
-def dead_sink(checks):
-    """Nobody listens: counting goes on, and the alert arrives when somebody does."""
-    port = free_port()
-    shop = Shop("dead", rule(),
-                sinks=[{"type": "webhook", "name": "dead", "url": f"http://127.0.0.1:{port}/",
-                        "secret": SECRET}])
-    weir = shop.start()
-    shop.slide(0.5, times=2).slide(0.05)
-    begun = time.monotonic()
-    shop.slide(0.05, times=3)
-    checks.that(time.monotonic() - begun < 10, "a dead sink does not delay counting")
-    checks.equal(weir.metric("weir_sink_waiting", sink="dead"), 1, "weir_sink_waiting")
-    status, body = weir.http("/-/ready")
-    checks.equal(status, 200, f"/-/ready with a dead sink: {body}")
-    weir.kill()
-    shop.start()
-    hook = Webhook(port=port)
-    got = hook.wait(1, 20)
-    checks.equal(got[0]["headers"]["idempotency-key"], shop.told()[0][1]["id"], "what arrives late")
-    t.wait_until(10, lambda: shop.weir.metric("weir_sink_waiting", sink="dead") == 0,
-                 "the queue is empty")
-
-
 def suspect(checks):
-    """A producer that stalls, and a jump in dead letters: suspect, not firing."""
+    """A jump in dead letters or unknown types, a producer that stalls: suspect, not firing."""
     hook = Webhook()
     sinks = [{"type": "webhook", "url": hook.url, "secret": SECRET}]
     shop = Shop("junk", rule(), sinks=sinks)
     shop.start()
     shop.slide(0.5, sessions=30, times=8)
-    shop.slide(0.05, sessions=30, junk=60)
+    shop.slide(0.05, sessions=30, more=[b"junk"] * 60)
     told = shop.told()
     checks.equal([status for status, _ in told], ["suspect"], "alerts when dead letters jump")
     checks.contains(told[0][1]["data_quality"] if told else "", "dead letters", "why it is suspect")
     checks.equal(shop.firing(), [], "firing when dead letters jump")
+
+    shop = Shop("unknown", rule(), sinks=sinks)
+    shop.start()
+    shop.slide(0.5, sessions=30, times=8)
+    renamed = {"type": "bought", "session": "u", "country": "DE", "time": iso(shop.now)}
+    shop.slide(0, sessions=30, more=[json.dumps(renamed).encode()] * 15)
+    checks.equal(shop.statuses(), ["firing"], "alerts with a few unknown types")
+    shop.slide(0.5, sessions=30)
+    renamed["time"] = iso(shop.now)
+    shop.slide(0, sessions=30, more=[json.dumps(renamed).encode()] * 100)
+    told = shop.told()[2:]
+    checks.equal([status for status, _ in told], ["suspect"], "alerts when unknown types jump")
+    checks.contains(told[0][1]["data_quality"] if told else "", "unknown event types",
+                    "why it is suspect")
+    checks.equal(shop.firing(), [], "firing when unknown types jump")
 
     few = {"alert": "NoSessions", "metric": "sessions", "window": "10s", "below": 1}
     stalled = Shop("stall", few, sinks=sinks, time={"out_of_orderness": "0s", "idle_timeout": "2s"})
@@ -468,17 +439,35 @@ def suspect(checks):
     checks.contains(stalled.told()[0][1]["data_quality"], "no data", "why it is suspect")
     checks.equal(stalled.firing(), [], "firing when the producer stalls")
     time.sleep(1)
-    checks.equal(hook.got(), [], "webhooks of suspect data")
+    kinds = [json.loads(request["body"])["status"] for request in hook.got()]
+    checks.equal(kinds, ["firing", "resolved"], "webhooks: of the few unknown types only")
+
+
+def catching_up(checks):
+    """After a downtime the figures are behind the clock: suspect, until the end is reached."""
+    shop = Shop("behind", rule(), alerts={"suspect_lag": "60s"})
+    shop.start()
+    shop.slide(0.5, times=3)
+    shop.slide(0.05).slide(0.5)
+    checks.equal(shop.statuses(), ["firing", "resolved"], "alerts of old data without a lag")
+    shop.weir.kill()
+    filler = {"type": "page_view", "session": "f", "country": "DE", "pad": "x" * 400}
+    for _ in range(40):  # 200,000 records that take longer than a look of the evaluator
+        filler["time"] = iso(shop.now + 5000)
+        shop.slide(0.05, more=[json.dumps(filler).encode()] * 5000, wait=False)
+    shop.start()
+    t.wait_window(shop.redis, shop.config, "10s", shop.now)
+    told = shop.told()[2:]
+    checks.equal([status for status, _ in told], ["suspect", "firing"], "alerts while catching up")
+    checks.contains(told[0][1]["data_quality"], "catching up", "why it is suspect")
+    checks.equal(told[-1][1]["as_of"], iso(shop.now), "it fires at the end and not before")
 
 
 def main():
     t.need_services("kcat")
     checks = t.Checks("alerts")
-    parts = [life_cycle, survives_kill, wakes, silences, reload, conditions, dead_sink, suspect]
-    if t.shutil.which("prometheus-alertmanager"):
-        parts.append(alertmanager)
-    else:
-        checks.skip("there is no prometheus-alertmanager: apt-get install prometheus-alertmanager")
+    parts = [life_cycle, survives_kill, wakes, silences, reload, conditions, suspect,
+             catching_up]
     checks.run(*parts)
     checks.finish()
 

@@ -1,5 +1,5 @@
 /* The commands of sim_db. Trimming by `~` removes whole nodes of a hundred entries in Redis; the
- * streams here stay below that, so nothing is trimmed. */
+ * streams here stay below that, so only `MAXLEN =` trims. */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -305,8 +305,11 @@ static bool id_follows(const struct sim_value *stream, int64_t ms, int64_t count
 
 static struct weir_reply *call_xadd(struct sim_db *db, size_t argc, const struct sim_text *argv) {
     size_t at = 2;
+    size_t most = SIZE_MAX;
+    if (is_word(argv[at], "MAXLEN") && is_word(argv[at + 1], "="))
+        most = (size_t)integer_of(argv[at + 2]);
     if (is_word(argv[at], "MAXLEN") || is_word(argv[at], "MINID"))
-        at += is_word(argv[at + 1], "~") ? 3 : 2;
+        at += is_word(argv[at + 1], "~") || most != SIZE_MAX ? 3 : 2;
     if (argc < at + 3 || (argc - at) % 2 != 1)
         return sim_reply_error("ERR wrong number of arguments for 'xadd' command");
     const struct sim_value *there = sim_db_find(db, argv[1]);
@@ -333,8 +336,16 @@ static struct weir_reply *call_xadd(struct sim_db *db, size_t argc, const struct
     sim_value_insert(stream, stream->len, sim_text_of(id), &fields);
     stream->last_ms = ms;
     stream->last_count = count;
+    while (stream->len > most)
+        sim_value_erase(stream, 0);
     free(packed);
     return sim_reply_text(sim_text_of(id));
+}
+
+static struct weir_reply *call_xlen(struct sim_db *db, size_t argc, const struct sim_text *argv) {
+    (void)argc;
+    const struct sim_value *stream = sim_db_find(db, argv[1]);
+    return sim_reply_integer(stream ? (int64_t)stream->len : 0);
 }
 
 static struct weir_reply *call_xrange(struct sim_db *db, size_t argc, const struct sim_text *argv) {
@@ -383,6 +394,7 @@ static const struct command {
     {"rpush", 3, SIM_LIST, call_rpush},
     {"lrange", 4, SIM_LIST, call_all},
     {"xadd", 5, SIM_STREAM, call_xadd},
+    {"xlen", 2, SIM_STREAM, call_xlen},
     {"xrange", 4, SIM_STREAM, call_xrange},
     {"publish", 3, -1, call_publish},
 };

@@ -152,8 +152,8 @@ static void publish_one(struct call *call) {
     key(call, strcmp(verb, "XADD") == 0 ? 9 : below(12) ? 3 + below(4) : 9);
     if (strcmp(verb, "XADD") == 0) {
         word(call, "MAXLEN");
-        word(call, "~");
-        word(call, "1000");
+        word(call, below(2) ? "~" : "=");
+        word(call, strcmp(call->words[call->len - 1], "~") == 0 ? "1000" : below(8) ? "6" : "2");
         number(call, 1 + below(1000));
         pick(call, "field", 3);
     } else if (strcmp(verb, "ZADD") == 0) {
@@ -237,6 +237,7 @@ static void make_question(struct call *call, uint32_t shape, size_t at) {
         {"ZRANGEBYSCORE", "2", "3"},
         {"HMGET", "field0", "owner", "none"},
         {"HGET", "seq"},
+        {"XLEN"},
     };
     const char *const *words = shapes[shape % (sizeof shapes / sizeof shapes[0])];
     word(call, words[0]);
@@ -245,7 +246,7 @@ static void make_question(struct call *call, uint32_t shape, size_t at) {
         word(call, words[i]);
     call->group = strcmp(words[0], "HGETALL") == 0 ? 2 : strcmp(words[0], "SMEMBERS") == 0 ? 1 : 0;
 }
-#define QUESTIONS 10
+#define QUESTIONS 11
 
 static void make_call(struct call *call) {
     static void (*const makers[])(struct call *) = {make_claim,   make_commit, make_commit,

@@ -10,7 +10,7 @@
 struct step {
     int at;
     double value, den;
-    char quality; /* 's' suspect, else good */
+    char quality; /* 's' suspect, 'q' silenced, else good */
     enum weir_alert_change change;
     enum weir_alert_state state;
 };
@@ -156,6 +156,40 @@ static const struct script scripts[] = {
       {20, HIGH, 1000, 0, WEIR_NO_CHANGE, WEIR_FIRING},
       {30, HIGH, 1000, 's', WEIR_BECAME_SUSPECT, WEIR_SUSPECT},
       {50, HIGH, 1000, 0, WEIR_BECAME_RESOLVED, WEIR_INACTIVE}}},
+    {"silenced when it fires: told at the first sample without the silence, then by the interval",
+     {0, 0, 60},
+     {{10, LOW, 1000, 'q', WEIR_BECAME_FIRING, WEIR_FIRING},
+      {90, LOW, 1000, 'q', WEIR_NO_CHANGE, WEIR_FIRING},
+      {100, LOW, 1000, 0, WEIR_STILL_FIRING, WEIR_FIRING},
+      {159, LOW, 1000, 0, WEIR_NO_CHANGE, WEIR_FIRING},
+      {160, LOW, 1000, 0, WEIR_STILL_FIRING, WEIR_FIRING}}},
+    {"silenced when it fires: told afterwards without an interval too, and without a verdict",
+     {30, 0, 0},
+     {{10, LOW, 1000, 'q', WEIR_BECAME_PENDING, WEIR_PENDING},
+      {40, LOW, 1000, 'q', WEIR_BECAME_FIRING, WEIR_FIRING},
+      {50, LOW, 1, 0, WEIR_STILL_FIRING, WEIR_FIRING},
+      {60, LOW, 1000, 0, WEIR_NO_CHANGE, WEIR_FIRING}}},
+    {"silenced when it fires and over afterwards",
+     {0, 0, 0},
+     {{10, LOW, 1000, 'q', WEIR_BECAME_FIRING, WEIR_FIRING},
+      {20, HIGH, 1000, 0, WEIR_BECAME_RESOLVED, WEIR_INACTIVE},
+      {30, LOW, 1000, 0, WEIR_BECAME_FIRING, WEIR_FIRING},
+      {40, HIGH, 1000, 'q', WEIR_BECAME_RESOLVED, WEIR_INACTIVE},
+      {50, LOW, 1000, 'q', WEIR_BECAME_FIRING, WEIR_FIRING},
+      {60, LOW, 1000, 0, WEIR_STILL_FIRING, WEIR_FIRING}}},
+    {"silenced later: a repeat that is due waits for the end of the silence",
+     {0, 0, 60},
+     {{10, LOW, 1000, 0, WEIR_BECAME_FIRING, WEIR_FIRING},
+      {20, LOW, 1000, 'q', WEIR_NO_CHANGE, WEIR_FIRING},
+      {30, LOW, 1000, 0, WEIR_NO_CHANGE, WEIR_FIRING},
+      {80, LOW, 1000, 'q', WEIR_NO_CHANGE, WEIR_FIRING},
+      {90, LOW, 1000, 0, WEIR_STILL_FIRING, WEIR_FIRING}}},
+    {"silenced out of suspect",
+     {0, 0, 0},
+     {{10, LOW, 1000, 'q', WEIR_BECAME_FIRING, WEIR_FIRING},
+      {20, LOW, 1000, 's', WEIR_BECAME_SUSPECT, WEIR_SUSPECT},
+      {30, LOW, 1000, 'q', WEIR_BECAME_FIRING, WEIR_FIRING},
+      {40, LOW, 1000, 0, WEIR_STILL_FIRING, WEIR_FIRING}}},
 };
 
 static struct weir_rule a_rule(void) {
@@ -176,6 +210,7 @@ static void run_script(const struct script *script) {
     for (const struct step *step = script->steps; step->at; step++) {
         struct weir_sample sample = {.now = ratio(step->value, step->den),
                                      .suspect = step->quality == 's',
+                                     .silenced = step->quality == 'q',
                                      .as_of_ms = step->at * 1000};
         enum weir_alert_change change =
             weir_rule_step(&rule, &alert, &sample, script->times.repeat_s * 1000);
@@ -213,6 +248,23 @@ static void test_times(void) {
     CHECK_INT(alert.starts_ms, 10000);
     CHECK_INT(alert.since_ms, 100000); /* ends_at */
     CHECK_INT(alert.changes, 5);
+}
+
+/* Whether anybody was told goes with the alert, to its end. */
+static void test_sent(void) {
+    struct weir_rule rule = a_rule();
+    struct weir_alert alert = {0};
+    struct weir_sample sample = {.now = ratio(LOW, 1000), .silenced = true, .as_of_ms = 1000};
+    weir_rule_step(&rule, &alert, &sample, 0);
+    CHECK_INT(alert.sent_ms, 0);
+    sample = (struct weir_sample){.now = ratio(HIGH, 1000), .as_of_ms = 2000};
+    CHECK_INT(weir_rule_step(&rule, &alert, &sample, 0), WEIR_BECAME_RESOLVED);
+    CHECK_INT(alert.sent_ms, 0);
+    sample = (struct weir_sample){.now = ratio(LOW, 1000), .as_of_ms = 3000};
+    weir_rule_step(&rule, &alert, &sample, 0);
+    sample = (struct weir_sample){.now = ratio(HIGH, 1000), .as_of_ms = 4000};
+    CHECK_INT(weir_rule_step(&rule, &alert, &sample, 0), WEIR_BECAME_RESOLVED);
+    CHECK_INT(alert.sent_ms, 3000);
 }
 
 struct verdict {
@@ -296,6 +348,7 @@ static void run_property(uint64_t seed) {
         struct weir_sample sample = {
             .now = ratio(value, next_random(&seed) % 8 == 0 ? 10 : 1000),
             .suspect = next_random(&seed) % 10 == 0,
+            .silenced = next_random(&seed) % 5 == 0,
             .as_of_ms = as_of_ms + gap_ms,
         };
         struct weir_alert before = alert;
@@ -322,6 +375,11 @@ static void run_property(uint64_t seed) {
         CHECK((alert.state == before.state) ==
               (change == WEIR_NO_CHANGE || change == WEIR_STILL_FIRING));
         CHECK(alert.state == WEIR_INACTIVE || alert.starts_ms > 0);
+        CHECK(change != WEIR_STILL_FIRING || !sample.silenced);
+        if (change != WEIR_NO_CHANGE && alert.state == WEIR_FIRING)
+            CHECK((alert.sent_ms == as_of_ms) == !sample.silenced);
+        if (alert.state == WEIR_FIRING && !sample.silenced)
+            CHECK(alert.sent_ms > 0); /* without a silence nobody is left untold */
     }
 }
 
@@ -398,6 +456,7 @@ int main(void) {
     for (size_t i = 0; i < sizeof scripts / sizeof scripts[0]; i++)
         run_script(&scripts[i]);
     test_times();
+    test_sent();
     test_verdicts();
     for (uint64_t seed = 1; seed <= 2000; seed++)
         run_property(seed);
