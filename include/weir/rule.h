@@ -18,6 +18,7 @@
 struct weir_label {
     char *name, *value;
 };
+#define WEIR_ANNOTATION_MAX 4096 /* bytes, before it is filled in */
 
 enum weir_condition { WEIR_BELOW, WEIR_ABOVE, WEIR_DROPS_BY, WEIR_RISES_BY };
 

@@ -9,7 +9,8 @@
 #include "app/evaluator_state.h"
 #include "app/names.h"
 
-#define SUMMARY_MAX 1024
+#define TEXT_MAX (2 * WEIR_ANNOTATION_MAX) /* an annotation with what is filled in; the summary */
+#define FACT_MAX 640 /* more than a label's value, or a dimension's name and value */
 
 static json_t *time_json(int64_t time_ms) {
     char text[40];
@@ -30,6 +31,26 @@ static json_t *side_json(enum weir_unit unit, int64_t value) {
     return unit == WEIR_UNIT_COUNT ? json_integer(value) : json_real(weir_unit_number(unit, value));
 }
 
+/* Text that may have been cut: not within a character, as jansson takes whole ones only. */
+static void end_at_character(char *text, size_t max) {
+    size_t len = strlen(text), first = len;
+    if (len + 1 < max)
+        return;
+    while (first > 0 && ((unsigned char)text[first - 1] & 0xc0) == 0x80)
+        first--;
+    if (first == 0)
+        return;
+    unsigned char lead = (unsigned char)text[first - 1];
+    size_t wants = lead >= 0xf0 ? 4 : lead >= 0xe0 ? 3 : lead >= 0xc0 ? 2 : 1;
+    if (len - (first - 1) < wants)
+        text[first - 1] = '\0';
+}
+
+/* What counts by itself, without anything that it is a part of. */
+static bool is_counter(const struct weir_metric *metric) {
+    return metric->den[0].sign == 0;
+}
+
 static bool is_share(const struct weir_metric *metric) {
     size_t len = strlen(metric->name);
     return len > 5 && strcmp(metric->name + len - 5, "_rate") == 0;
@@ -40,6 +61,8 @@ static void put_value(char *out, size_t max, const struct weir_metric *metric, d
         snprintf(out, max, "none");
     else if (is_share(metric))
         snprintf(out, max, "%.2f %%", value * 100);
+    else if (is_counter(metric) && value == floor(value))
+        snprintf(out, max, "%.0f", value);
     else
         snprintf(out, max, "%.2f", value);
 }
@@ -47,7 +70,7 @@ static void put_value(char *out, size_t max, const struct weir_metric *metric, d
 /* What a template may say. */
 struct facts {
     const char *names[12];
-    char texts[12][160];
+    char texts[12][FACT_MAX];
     size_t len;
 };
 
@@ -63,24 +86,26 @@ static void gather_facts(struct facts *facts, const struct weir_evaluator *e,
     const struct weir_metric found = weir_alerting_metric(e, rule), *metric = &found;
     bool relative = rule->condition == WEIR_DROPS_BY || rule->condition == WEIR_RISES_BY;
     facts->len = 0;
-    put_value(fact(facts, "value"), 160, metric, sample->now.value);
+    put_value(fact(facts, "value"), FACT_MAX, metric, sample->now.value);
     weir_unit_text(fact(facts, "num"), metric->num_unit, sample->now.num);
     weir_unit_text(fact(facts, "den"), metric->den_unit, sample->now.den);
     if (relative)
-        snprintf(fact(facts, "threshold"), 160, "%.0f %%", rule->threshold * 100);
+        snprintf(fact(facts, "threshold"), FACT_MAX, "%.0f %%", rule->threshold * 100);
     else
-        put_value(fact(facts, "threshold"), 160, metric, rule->threshold);
-    weir_window_name(fact(facts, "window"), 160, rule->window_ms);
-    snprintf(fact(facts, "metric"), 160, "%s", rule->metric);
-    snprintf(fact(facts, "segment"), 160, "%s%s%.*s", rule->by_len ? rule->by_names[0] : "all",
+        put_value(fact(facts, "threshold"), FACT_MAX, metric, rule->threshold);
+    weir_window_name(fact(facts, "window"), FACT_MAX, rule->window_ms);
+    snprintf(fact(facts, "metric"), FACT_MAX, "%s", rule->metric);
+    snprintf(fact(facts, "segment"), FACT_MAX, "%s%s%.*s", rule->by_len ? rule->by_names[0] : "all",
              rule->by_len ? "=" : "", (int)segment.len, segment.data ? segment.data : "");
-    snprintf(fact(facts, "label"), 160, "%s", rule->name);
-    put_value(fact(facts, "previous"), 160, metric, sample->previous.value);
+    snprintf(fact(facts, "label"), FACT_MAX, "%s", rule->name);
+    put_value(fact(facts, "previous"), FACT_MAX, metric, sample->previous.value);
     double change = (sample->now.value - sample->previous.value) / sample->previous.value;
     if (isfinite(change))
-        snprintf(fact(facts, "change"), 160, "%+.1f %%", change * 100);
+        snprintf(fact(facts, "change"), FACT_MAX, "%+.1f %%", change * 100);
     else
-        snprintf(fact(facts, "change"), 160, "none");
+        snprintf(fact(facts, "change"), FACT_MAX, "none");
+    for (size_t i = 0; i < facts->len; i++)
+        end_at_character(facts->texts[i], FACT_MAX);
 }
 
 /* Replaces {{name}}; an unknown name was refused when the rules were read. */
@@ -104,6 +129,7 @@ static void fill(char *out, size_t max, const char *template, const struct facts
             len = max - 1;
         template = end + 2;
     }
+    end_at_character(out, max);
 }
 
 static const char *fact_text(const struct facts *facts, const char *name) {
@@ -115,7 +141,7 @@ static const char *fact_text(const struct facts *facts, const char *name) {
 
 /* One line that can be forwarded. */
 static void summarise(char *out, const struct weir_rule *rule, const struct weir_tracked *tracked,
-                      const char *status, const struct facts *facts) {
+                      const char *status, bool counter, const struct facts *facts) {
     static const char *const words[] = {"below", "above", "down by more than", "up by more than"};
     char since[32];
     time_t seconds = (time_t)(tracked->alert.starts_ms / 1000);
@@ -124,14 +150,16 @@ static void summarise(char *out, const struct weir_rule *rule, const struct weir
     strftime(since, sizeof since, "%Y-%m-%d %H:%M UTC", &utc);
     bool relative = rule->condition == WEIR_DROPS_BY || rule->condition == WEIR_RISES_BY;
     bool over = strcmp(status, "resolved") == 0;
-    snprintf(out, SUMMARY_MAX, "%s %s%s%s is %s over %s (%s/%s), %s%s %s%s%s, since %s",
-             rule->metric, rule->by_len ? "of " : "of all",
-             rule->by_len ? fact_text(facts, "segment") : "",
+    char sides[2 * WEIR_NUMBER_MAX + 8] = "";
+    if (!counter)
+        snprintf(sides, sizeof sides, " (%s/%s)", fact_text(facts, "num"), fact_text(facts, "den"));
+    snprintf(out, TEXT_MAX, "%s %s%s%s is %s over %s%s, %s%s %s%s%s, since %s", rule->metric,
+             rule->by_len ? "of " : "of all", rule->by_len ? fact_text(facts, "segment") : "",
              rule->reading == WEIR_SETTLED ? " (settled)" : "", fact_text(facts, "value"),
-             fact_text(facts, "window"), fact_text(facts, "num"), fact_text(facts, "den"),
-             over ? "no longer " : "", words[rule->condition], fact_text(facts, "threshold"),
-             relative ? " against the window before: " : "",
+             fact_text(facts, "window"), sides, over ? "no longer " : "", words[rule->condition],
+             fact_text(facts, "threshold"), relative ? " against the window before: " : "",
              relative ? fact_text(facts, "previous") : "", since);
+    end_at_character(out, TEXT_MAX);
 }
 
 static json_t *labels_json(const struct weir_rule *rule) {
@@ -143,7 +171,7 @@ static json_t *labels_json(const struct weir_rule *rule) {
 
 static json_t *annotations_json(const struct weir_rule *rule, const struct facts *facts) {
     json_t *annotations = json_object();
-    char text[SUMMARY_MAX];
+    char text[TEXT_MAX];
     for (size_t i = 0; i < rule->annotations_len; i++) {
         fill(text, sizeof text, rule->annotations[i].value, facts);
         json_object_set_new(annotations, rule->annotations[i].name, json_string(text));
@@ -154,7 +182,7 @@ static json_t *annotations_json(const struct weir_rule *rule, const struct facts
 static json_t *interval_json(const struct weir_metric *metric, const struct weir_sample *sample) {
     double low = NAN, high = NAN;
     if (metric->num_unit == WEIR_UNIT_COUNT && metric->den_unit == WEIR_UNIT_COUNT &&
-        metric->den[0].sign != 0)
+        !is_counter(metric))
         weir_wilson((double)sample->now.num, (double)sample->now.den, &low, &high);
     return isfinite(low) ? json_pack("[f,f]", low, high) : json_null();
 }
@@ -165,6 +193,18 @@ static json_t *segment_json(const struct weir_rule *rule, struct weir_str segmen
         json_object_set_new(object, rule->by_names[0],
                             json_stringn(segment.data ? segment.data : "", segment.len));
     return object;
+}
+
+/* What the alert's state rests on: one that fires without a verdict goes on as it was. */
+static const char *quality(const struct weir_evaluator *e, const struct weir_rule *rule,
+                           const struct weir_sample *sample) {
+    if (e->suspect[0])
+        return e->suspect;
+    if (weir_rule_holds(rule, sample, true) >= 0)
+        return "good";
+    if (sample->now.den < rule->min_sample)
+        return "no verdict: the sample is smaller than min_sample";
+    return "no verdict: there is nothing to divide by, or to compare with";
 }
 
 static void put_times(json_t *alert, const struct weir_tracked *tracked, const char *status,
@@ -195,7 +235,7 @@ char *weir_alert_json(const struct weir_evaluator *e, const struct weir_rule *ru
                       const char *silenced) {
     const struct weir_metric found = weir_alerting_metric(e, rule), *metric = &found;
     struct facts facts;
-    char text[SUMMARY_MAX];
+    char text[TEXT_MAX];
     json_t *alert = json_object();
     gather_facts(&facts, e, rule, sample, segment);
     put_id(alert, tracked, status);
@@ -212,11 +252,11 @@ char *weir_alert_json(const struct weir_evaluator *e, const struct weir_rule *ru
     json_object_set_new(alert, "den", side_json(metric->den_unit, sample->now.den));
     json_object_set_new(alert, "threshold", number_json(rule->threshold));
     json_object_set_new(alert, "interval", interval_json(metric, sample));
-    json_object_set_new(alert, "data_quality", json_string(e->suspect[0] ? e->suspect : "good"));
+    json_object_set_new(alert, "data_quality", json_string(quality(e, rule, sample)));
     json_object_set_new(alert, "repeat_interval_ms", json_integer(e->config->repeat_interval_ms));
     json_object_set_new(alert, "silenced_by", silenced ? json_string(silenced) : json_null());
     put_times(alert, tracked, status, sample->as_of_ms);
-    summarise(text, rule, tracked, status, &facts);
+    summarise(text, rule, tracked, status, is_counter(metric), &facts);
     json_object_set_new(alert, "summary", json_string(text));
     char *json = json_dumps(alert, JSON_COMPACT | JSON_REAL_PRECISION(12));
     json_decref(alert);
@@ -231,10 +271,11 @@ char *weir_alert_json_ended(const struct weir_tracked *tracked, int64_t as_of_ms
     put_id(alert, tracked, "resolved");
     put_times(alert, tracked, "resolved", as_of_ms);
     if (why) {
-        char text[SUMMARY_MAX];
+        char text[TEXT_MAX];
         const char *summary = json_string_value(json_object_get(alert, "summary"));
         snprintf(text, sizeof text, "%s; ended without a recovery: %s", summary ? summary : "",
                  why);
+        end_at_character(text, sizeof text);
         json_object_set_new(alert, "summary", json_string(text));
         json_object_set_new(alert, "data_quality", json_string(why));
     }

@@ -7,7 +7,6 @@
 #include "config_load.h"
 
 #define WEIR_RULES_MAX 1000
-#define WEIR_ANNOTATION_MAX 4096
 
 /* One rule while it is read. */
 struct weir_rule_reading {
