@@ -18,6 +18,7 @@ struct order {
     const char *words[WEIR_SILENCE_MATCHERS_MAX]; /* matchers or ids */
     size_t len;
     const char *duration, *comment;
+    const char *config; /* the file, or NULL: rules and dimensions are not known */
     struct weir_view view;
     char key[WEIR_NAME_KEY_MAX];
 };
@@ -122,11 +123,44 @@ static int store(struct order *order, const struct weir_silence *silence, struct
     return result;
 }
 
+static bool is_known(const struct weir_config *config, const char *label) {
+    static const char *const always[] = {"alertname", "metric", "window", "reading"};
+    for (size_t i = 0; i < sizeof always / sizeof always[0]; i++)
+        if (strcmp(label, always[i]) == 0)
+            return true;
+    for (uint32_t d = 0; d < config->plan.dimensions_len; d++)
+        if (strcmp(label, config->dimension_names[d]) == 0)
+            return true;
+    for (size_t r = 0; r < config->rules.len; r++)
+        for (size_t i = 0; i < config->rules.rules[r].labels_len; i++)
+            if (strcmp(label, config->rules.rules[r].labels[i].name) == 0)
+                return true;
+    return false;
+}
+
+/* The silence holds all the same: the rules may be on their way. */
+static void warn_of_unknown(const char *path, const struct weir_silence *silence) {
+    struct weir_config *config = NULL;
+    struct weir_problems problems = {0};
+    struct weir_err ignored;
+    if (weir_config_load(&config, path, &problems, &ignored) == 0)
+        for (size_t i = 0; i < silence->matchers_len; i++)
+            if (!is_known(config, silence->matchers[i].label))
+                fprintf(stderr,
+                        "weir silence: no rule and no dimension of %s has the label `%s`; is it "
+                        "misspelt?\n",
+                        path, silence->matchers[i].label);
+    weir_problems_free(&problems);
+    weir_config_free(config);
+}
+
 static int add(struct order *order, struct weir_err *err) {
     struct weir_silence silence = {0};
     int result = fill(order, &silence, err);
     if (result == 0)
         result = store(order, &silence, err);
+    if (result == 0 && order->config)
+        warn_of_unknown(order->config, &silence);
     weir_silence_close(&silence);
     return result;
 }
@@ -273,6 +307,7 @@ int weir_cmd_silence(int argc, char **argv) {
     if (result == 0)
         result = weir_view_source_open(&source, &order.view, &err);
     if (result == 0) {
+        order.config = source.config;
         weir_name_key(order.key, sizeof order.key, order.view.group, KEY);
         result = verbs[verb].run(&order, &err);
     }

@@ -284,7 +284,14 @@ def silences(checks):
     shop.slide(0.5, times=2)
     code, out, err = t.command("silence", "add", "alertname=ConversionDown", "--for", "1h",
                                "--comment", "a test", "--config", shop.config.path)
-    checks.equal(code, 0, f"exit code of silence add: {err[-300:]}")
+    checks.equal((code, err), (0, ""), "exit code and complaints of silence add")
+    code, typo, err = t.command("silence", "add", "alertnmae=ConversionDown", "country=DE",
+                                "window!=1m", "--for", "1h", "--comment", "a slip", "--config",
+                                shop.config.path)
+    checks.equal(code, 0, f"exit code of silence add with a slip: {err[-300:]}")
+    checks.contains(err, "has the label `alertnmae`; is it misspelt?", "what it says of the slip")
+    checks.equal(err.count("misspelt"), 1, "slips")
+    t.command("silence", "expire", typo.split()[0], "--config", shop.config.path)
     shop.slide(0.15)
     checks.equal(shop.statuses(), ["firing"], "alerts in the stream")
     checks.that(shop.told()[0][1].get("silenced_by"), "the alert names its silence")
