@@ -98,7 +98,8 @@ static void go_on(struct weir_worker *w) {
     if (!w->figures.stalled)
         return;
     weir_log(WEIR_LOG_INFO, "worker", "Redis answers again; consuming goes on",
-             WEIR_INT("worker", w->number), WEIR_LOG_END);
+             WEIR_INT("worker", w->number),
+             WEIR_INT("duplicates", (int64_t)weir_store_duplicates(w->store)), WEIR_LOG_END);
     w->figures.stalled = false;
     w->figures.redis_up = true;
     w->backoff_ms = 0;
@@ -145,8 +146,10 @@ void weir_commit_show_figures(struct weir_worker *w) {
         figures->kafka_up = weir_consumer_reachable(w->consumer);
         figures->kafka_errors = weir_consumer_errors(w->consumer);
     }
-    if (w->store)
+    if (w->store) {
         figures->commit_bytes = weir_store_bytes(w->store);
+        figures->duplicates = weir_store_duplicates(w->store);
+    }
     if (w->dead_letters)
         figures->dead_letters_failed = weir_producer_failed(w->dead_letters);
     for (size_t i = 0; i < w->owned_len; i++) {

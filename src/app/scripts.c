@@ -5,13 +5,15 @@
 
 const char weir_script_claim[] =
     "#!lua\n"
-    "-- KEYS: meta. ARGV: token, fingerprint.\n"
+    "-- KEYS: meta. ARGV: token, fingerprint, the format that we read.\n"
     "local known = redis.call('HGET', KEYS[1], 'fingerprint')\n"
     "if known and known ~= ARGV[2] then return {'FINGERPRINT', known} end\n"
+    "local state = redis.call('HGET', KEYS[1], 'state')\n"
+    "if state and string.byte(state) ~= tonumber(ARGV[3]) then return {'FORMAT', state} end\n"
     "local epoch = redis.call('HINCRBY', KEYS[1], 'epoch', 1)\n"
     "redis.call('HSET', KEYS[1], 'owner', ARGV[1], 'fingerprint', ARGV[2], 'idle', '0')\n"
     "redis.call('HSETNX', KEYS[1], 'seq', '0')\n"
-    "return {'OK', epoch, redis.call('HGET', KEYS[1], 'state') or false,\n"
+    "return {'OK', epoch, state or false,\n"
     "        redis.call('HGET', KEYS[1], 'mark') or false}\n";
 
 const char weir_script_commit[] =

@@ -17,7 +17,7 @@ struct weir_store {
     char *group;
     struct weir_script claim, commit;
     struct weir_words words; /* of one commit */
-    uint64_t bytes;
+    uint64_t bytes, duplicates;
     uint64_t script_loaded_in; /* the connection's generation; 0: none */
 };
 
@@ -45,6 +45,10 @@ void weir_store_free(struct weir_store *s) {
 
 uint64_t weir_store_bytes(const struct weir_store *s) {
     return s->bytes;
+}
+
+uint64_t weir_store_duplicates(const struct weir_store *s) {
+    return s->duplicates;
 }
 
 static void make_tag(char *out, size_t max, const char *group, const char *topic, int32_t number) {
@@ -175,17 +179,18 @@ static void put_mark(struct weir_words *words, const struct weir_mark *mark) {
 int weir_store_claim(struct weir_store *s, const char *topic, int32_t number, uint64_t fingerprint,
                      struct weir_partition *partition, struct weir_claim *claim,
                      struct weir_err *err) {
-    char meta[620], print[32];
+    char meta[620], print[32], format[8];
     make_tag(claim->tag, sizeof claim->tag, s->group, topic, number);
     weir_token_make(claim->token, WEIR_TOKEN_LEN);
     snprintf(meta, sizeof meta, "%s:meta", claim->tag);
     snprintf(print, sizeof print, "%016llx", (unsigned long long)fingerprint);
+    snprintf(format, sizeof format, "%d", WEIR_STATE_VERSION);
     struct weir_reply *reply = NULL;
     int status = weir_store_register(s, topic, number, 1, err);
     weir_crash_point("claim_begin");
     if (status == 0)
-        status = weir_redis_script(s->redis, &reply, err, &s->claim, 1, 3,
-                                   (const char *[]){meta, claim->token, print}, NULL);
+        status = weir_redis_script(s->redis, &reply, err, &s->claim, 1, 4,
+                                   (const char *[]){meta, claim->token, print, format}, NULL);
     if (status != 0)
         return status;
     weir_crash_point("claim_answered");
@@ -199,6 +204,10 @@ int weir_store_claim(struct weir_store *s, const char *topic, int32_t number, ui
             "which sessions.max_open follows; put them back, take a new kafka.group, or count "
             "again from Kafka with `weir run --rebuild`",
             number, topic, reply->items[1]->text, print);
+    } else if (strcmp(reply->items[0]->text, "FORMAT") == 0) { /* its owner, if any, goes on */
+        status =
+            weir_partition_import_meta(partition, reply->items[1]->text, reply->items[1]->len, err);
+        WEIR_ASSERT(status != 0);
     } else {
         claim->epoch = reply->items[1]->integer;
         struct weir_reply *state = reply->items_len > 2 ? reply->items[2] : NULL;
@@ -345,6 +354,7 @@ int weir_store_committed(struct weir_store *s, struct weir_partition *partition,
         return status;
     weir_crash_point("commit_answered");
     status = verdict(reply, partition, result, err);
+    s->duplicates += reply->type == WEIR_REPLY_TEXT && strcmp(reply->text, "DUP") == 0;
     if (reply->type == WEIR_REPLY_ERROR && strncmp(reply->text, "NOSCRIPT", 8) == 0)
         s->script_loaded_in = 0; /* flushed meanwhile: the next try loads it again */
     weir_reply_free(reply);

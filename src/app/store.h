@@ -39,7 +39,8 @@ int weir_store_register(struct weir_store *store, const char *topic, int32_t fir
                         struct weir_err *err);
 
 /* Makes the partition ours and fills `partition` (fresh) with its state. -WEIR_ERR_UNREACHABLE:
- * try again. -WEIR_ERR_REFUSED: the fingerprint differs, or the state is damaged. */
+ * try again. -WEIR_ERR_REFUSED: the fingerprint or the state's format differs, and nothing of the
+ * partition was written; or the state is damaged. */
 int weir_store_claim(struct weir_store *store, const char *topic, int32_t number,
                      uint64_t fingerprint, struct weir_partition *partition,
                      struct weir_claim *claim, struct weir_err *err);
@@ -69,6 +70,8 @@ int weir_store_committed(struct weir_store *store, struct weir_partition *partit
                          enum weir_commit_result *result, struct weir_err *err);
 /* Bytes sent in commits so far. */
 uint64_t weir_store_bytes(const struct weir_store *store);
+/* Commits so far that were there already. */
+uint64_t weir_store_duplicates(const struct weir_store *store);
 
 /* Of every primary: refuses one that evicts keys, is older than 7.0 or is not what redis.url says;
  * warns where durability is off. */

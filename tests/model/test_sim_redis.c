@@ -104,6 +104,7 @@ static void make_claim(struct call *call) {
     key(call, 0);
     pick(call, "token", 3);
     pick(call, "print", below(20) ? 1 : 2);
+    number(call, below(10) ? 's' : 1); /* as the states made here begin */
 }
 
 static void make_commit(struct call *call) {
