@@ -192,13 +192,13 @@ static void print_key(const struct weir_partition *p, const char *part, const ch
     }
 }
 
-static void print_keys(const struct weir_partition *p, const char *part, const char *tag,
-                       const struct weir_reply *touched) {
+static void print_keys_of(struct weir_redis *node, const struct weir_partition *p, const char *part,
+                          const char *tag, const struct weir_reply *touched) {
     char pattern[700], cursor[32] = "0";
     snprintf(pattern, sizeof pattern, "%s:*", tag);
     do {
         struct weir_reply *some = NULL;
-        if (weir_redis_do(redis, &some, &err, "SCAN", cursor, "MATCH", pattern, "COUNT", "1000",
+        if (weir_redis_do(node, &some, &err, "SCAN", cursor, "MATCH", pattern, "COUNT", "1000",
                           NULL) != 0)
             die("SCAN", err.text);
         if (some->items_len != 2)
@@ -210,6 +210,27 @@ static void print_keys(const struct weir_partition *p, const char *part, const c
         snprintf(cursor, sizeof cursor, "%s", some->items[0]->text);
         weir_reply_free(some);
     } while (strcmp(cursor, "0") != 0);
+}
+
+/* SCAN sees one server: of a cluster each is asked. */
+static void print_keys(const struct weir_partition *p, const char *part, const char *tag,
+                       const struct weir_reply *touched) {
+    const char *at = config->redis_url;
+    if (!strchr(at, ',')) {
+        print_keys_of(redis, p, part, tag, touched);
+        return;
+    }
+    for (at += strlen("redis://"); *at; at += *at == ',') {
+        struct weir_redis *node;
+        char url[300];
+        size_t len = strcspn(at, ",");
+        snprintf(url, sizeof url, "redis://%.*s", (int)len, at);
+        if (weir_redis_new(&node, url, 10000, &err) != 0)
+            die(url, err.text);
+        print_keys_of(node, p, part, tag, touched);
+        weir_redis_free(node);
+        at += len;
+    }
 }
 
 /* What the meta key says beside the packed state must say the same. */

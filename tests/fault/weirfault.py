@@ -16,11 +16,10 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."
 
 import weirtest as t  # noqa: E402 its folder is known only now
 from weiralerts import ALERTS, PER_SECOND, RULES, Sinks  # noqa: E402,F401 for the tests
-from weirstream import Figures  # noqa: E402,F401 for the tests
+from weirstream import BUILD, Figures, dump, same_lines, tool  # noqa: E402,F401 for the tests
 
 PARTITIONS = 4
 LONG = bool(os.environ.get("WEIR_LONG"))
-BUILD = os.environ.get("WEIR_BUILD") or os.path.join(t.TESTS, "..", "build", "release")
 # as many records at a time as kcat put into a batch: a log is then read in seconds, not at once
 SMALL_BATCHES = 20
 SLOWLY = {"fetch.message.max.bytes": 1, "message.max.bytes": 1000, "fetch.max.bytes": 1000,
@@ -36,10 +35,6 @@ STEADILY = {**STATIC, "queued.max.messages.kbytes": 512}
 # and so long ago that no event lies ahead of the clock.
 START = time.time() - 20 * 3600
 NO_TICKS = {"idle_timeout": "1d", "allowed_lateness": "400d"}
-
-
-def tool(name):
-    return os.path.join(BUILD, name)
 
 
 def need_tools(*services):
@@ -158,15 +153,6 @@ def the_log(events=30000):
 # ---- what is in Redis ----
 
 
-def dump(config):
-    """The lines of state_dump, without the group's name."""
-    run = subprocess.run([tool("state_dump"), config.path], capture_output=True, text=True,
-                         check=False)
-    if run.returncode != 0:
-        raise t.Failure(f"state_dump: {run.stderr[-800:]}")
-    return sorted(set(run.stdout.splitlines()))
-
-
 def published(config):
     """Every window and segment that readers see now, without when that was computed."""
     redis = t.Redis(config.redis)
@@ -193,10 +179,7 @@ def settle(config, seconds=30):
 def same_dump(checks, log, config, what):
     want, want_published = log.undisturbed()
     got, got_published = dump(config), published(config)
-    checks.that(len(want) > 500, f"{what}: the undisturbed dump has {len(want)} lines")
-    wrong = sorted(set(got) ^ set(want))
-    shown = [("+ " if line in got else "- ") + line for line in wrong[:6]]
-    checks.that(not wrong, f"{what}: {len(wrong)} lines of the dump differ: {shown}")
+    same_lines(checks, got, want, what, 500)
     wrong = [name for name in sorted(set(got_published) | set(want_published))
              if got_published.get(name) != want_published.get(name)]
     checks.equal(wrong, [], f"{what}: published windows that differ")
@@ -215,7 +198,7 @@ def finish(checks, log, config, sinks, weirs, figures, **shown):
         checks.equal(weir.stop(), 0, f"{figures.name}: exit code")
         figures.take(weir)
     same_dump(checks, log, config, figures.name)
-    figures.show(**shown, alerts=sinks.check(checks, config, figures.name))
+    figures.show(log.total, **shown, alerts=sinks.check(checks, config, figures.name))
 
 
 # ---- the proxy ----
@@ -243,10 +226,11 @@ class Proxy:
         return int(self.order("count"))
 
 
-# pieces by which the proxy knows a command
-COMMIT = ":ticks"
-PUBLISH = ":published"
-LEASE = ":lease"
+# by which the proxy knows a script; it may be sent by its hash or as a whole
+COMMIT = "EVAL&:ticks"
+PUBLISH = "EVAL&:schema"
+LEASE = "EVAL&:lease&!:published"
+CLAIM = "EVAL&:meta&!:ticks"
 
 
 class LimitedRedis(t.Service):

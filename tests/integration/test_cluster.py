@@ -9,14 +9,16 @@ import re
 import time
 
 import weirtest as t
-from weiralerts import PER_SECOND, RULES, Sinks, lately
+from weiralerts import PER_SECOND, RULES, Sinks
 from weirstream import (
     PARTITIONS,
     Feeder,
+    Figures,
     Sampler,
     closers_at,
     feed_closers,
     finish_and_compare,
+    lately,
     ms_of,
     stream_config,
     traffic,
@@ -84,7 +86,7 @@ def start(checks, label, events, **parts):
     config = stream_config(label, redis=service.env["REDIS_URL"], **parts)
     config.rules(*RULES)
     path, end = traffic(checks, config, events, "--sessions-per-second", PER_SECOND,
-                        day=lately())
+                        begin=lately())
     weir = t.Weir(config).wait_log("partition claimed", times=config.partitions)
     return service, config, path, end, weir
 
@@ -125,17 +127,21 @@ def faults(checks):
     for name, count in errors.items():
         checks.that(count > 0, f"weir or the test met {name}")
     checks.equal(weir.metric("weir_rollbacks_total"), 0, "weir_rollbacks_total")
-    primary_away(service, weir)
+    figures = Figures("slots moved, then a primary killed")
+    figures.injected = moves + 1
+    figures.recovered.append(primary_away(service, weir))
     total = feeder.finish() + partitions
     feed_closers(config, closers_at(end, partitions))
-    finish_and_compare(checks, config, total, ms_of(end), "slots that move", weir)
+    finish_and_compare(checks, config, total, ms_of(end), "slots that move", weir, whole=True)
     sinks.wait_empty(config)
-    print(f"{sinks.check(checks, config, 'slots that move')} alerts told")
+    told = sinks.check(checks, config, "slots that move")
     checks.equal(weir.stop(), 0, "exit code")
+    figures.take(weir).show(total, alerts=told)
 
 
 def primary_away(service, weir):
-    """What it lost of its last second is counted again from Kafka."""
+    """What it lost of its last second is counted again from Kafka. Returns how long weir took once
+    it was there again."""
 
     def stalls():
         return weir.log().count("cannot commit"), weir.log().count("Redis answers again")
@@ -148,8 +154,7 @@ def primary_away(service, weir):
     begun = time.monotonic()
     victim.resume()
     weir.wait_log("Redis answers again", 30, before[1] + 1)
-    print(f"a primary was killed; weir went on {time.monotonic() - begun:.1f} s after it was "
-          f"started again")
+    return time.monotonic() - begun
 
 
 def every_command(checks):

@@ -17,6 +17,7 @@ from weirstream import (
     closers_at,
     feed_closers,
     finish_and_compare,
+    lately,
     ms_of,
     stream_config,
     traffic,
@@ -54,14 +55,14 @@ def ready(weir, seconds, what):
 
 def show(figures, weir, total):
     """Of one process that has counted so many records."""
-    figures.take(weir).show(read_again=int(weir.metric("weir_records_total")) - total)
+    figures.take(weir).show(total)
 
 
 def redis_away(checks):
     """Redis frozen for 3 s, then killed and started again on its append-only file."""
     private = t.Service("redis")
     config = stream_config("redis", redis=private.env["REDIS_URL"], http=HTTP)
-    path, end = traffic(checks, config, 100000)
+    path, end = traffic(checks, config, 100000, begin=lately())
     weir = t.Weir(config).wait_log("partition claimed", times=PARTITIONS)
     ready(weir, 10, "before")
     feeder = Feeder(config, path, 14)
@@ -82,7 +83,8 @@ def redis_away(checks):
     figures.injected = 2
     feeder.finish()
     feed_closers(config, closers_at(end))
-    finish_and_compare(checks, config, feeder.total + PARTITIONS, ms_of(end), "Redis away", weir)
+    finish_and_compare(checks, config, feeder.total + PARTITIONS, ms_of(end), "Redis away", weir,
+                       whole=True)
     show(figures, weir, feeder.total + PARTITIONS)
     checks.equal(weir.stop(), 0, "exit code")
 
@@ -91,7 +93,7 @@ def redis_rolled_back(checks):
     """Redis comes back without its last seconds, as after a fail-over to a lagging replica."""
     private = t.Service("redis", *t.ONE_FILE)
     config = stream_config("rollback", redis=private.env["REDIS_URL"], http=HTTP)
-    path, end = traffic(checks, config, 100000)
+    path, end = traffic(checks, config, 100000, begin=lately())
     redis = t.Redis(config.redis)
     weir = t.Weir(config).wait_log("partition claimed", times=PARTITIONS)
     feeder = Feeder(config, path, 8)
@@ -111,7 +113,8 @@ def redis_rolled_back(checks):
     figures.recovered.append(time.monotonic() - begun)
     feeder.finish()
     feed_closers(config, closers_at(end))
-    finish_and_compare(checks, config, feeder.total + PARTITIONS, ms_of(end), "a rollback", weir)
+    finish_and_compare(checks, config, feeder.total + PARTITIONS, ms_of(end), "a rollback", weir,
+                       whole=True)
     figures.injected = 1
     show(figures, weir, feeder.total + PARTITIONS)
     checks.that(weir.metric("weir_rollbacks_total") >= 1, "weir_rollbacks_total")
@@ -122,7 +125,7 @@ def redis_full(checks):
     """Redis takes no writes for want of memory, then it does again."""
     private = t.Service("redis")
     config = stream_config("full", redis=private.env["REDIS_URL"], http=HTTP)
-    path, end = traffic(checks, config, 60000)
+    path, end = traffic(checks, config, 60000, begin=lately())
     redis = t.Redis(config.redis)
     weir = t.Weir(config).wait_log("partition claimed", times=PARTITIONS)
     feeder = Feeder(config, path, 5)
@@ -136,7 +139,8 @@ def redis_full(checks):
     figures.injected = 1
     feeder.finish()
     feed_closers(config, closers_at(end))
-    finish_and_compare(checks, config, feeder.total + PARTITIONS, ms_of(end), "a full Redis", weir)
+    finish_and_compare(checks, config, feeder.total + PARTITIONS, ms_of(end), "a full Redis", weir,
+                       whole=True)
     show(figures, weir, feeder.total + PARTITIONS)
 
 
@@ -144,7 +148,7 @@ def kafka_away(checks):
     """The broker is killed with records on their way, and started again."""
     private = t.Service("kafka")
     config = stream_config("kafka", brokers=private.env["KAFKA_BROKERS"], http=HTTP)
-    path, end = traffic(checks, config, 200000)
+    path, end = traffic(checks, config, 200000, begin=lately())
     halves = split(path)
     weir = t.Weir(config).wait_log("partition claimed", times=PARTITIONS)
     ready(weir, 10, "before")
@@ -158,7 +162,8 @@ def kafka_away(checks):
     figures.injected = 1
     total += Feeder(config, halves[1], 1).finish()
     feed_closers(config, closers_at(end))
-    finish_and_compare(checks, config, total + PARTITIONS, ms_of(end), "Kafka away", weir)
+    finish_and_compare(checks, config, total + PARTITIONS, ms_of(end), "Kafka away", weir,
+                       whole=True)
     show(figures, weir, total + PARTITIONS)
     checks.equal(weir.stop(), 0, "exit code")
 
@@ -178,7 +183,7 @@ def split(path):
 def frozen(checks):
     """SIGSTOP past the session time-out, another takes over, SIGCONT: the first writes nothing."""
     config = stream_config("frozen", http=HTTP)
-    path, end = traffic(checks, config, 100000)
+    path, end = traffic(checks, config, 100000, begin=lately())
     redis = t.Redis()
     first = t.Weir(config).wait_log("partition claimed", times=PARTITIONS)
     feeder = Feeder(config, path, 14)
@@ -199,22 +204,22 @@ def frozen(checks):
     feeder.finish()
     feed_closers(config, closers_at(end))
     finish_and_compare(checks, config, feeder.total + PARTITIONS, ms_of(end), "a frozen process",
-                       second)
+                       second, whole=True)
     leaders = sum(weir.metric("weir_evaluator_leader") for weir in (first, second))
     checks.equal(leaders, 1, "processes that hold the lease")
     series = [number for number, _ in redis.stream(config.key("series:1m"))]
     checks.equal(len(series), len(set(series)), "ids in the series")
     checks.equal(first.stop(), 0, "exit code of the first")
     checks.equal(second.stop(), 0, "exit code of the second")
-    figures.take(first).take(second).show()
+    figures.take(first).take(second).show(feeder.total + PARTITIONS)
 
 
 def members_come_and_go(checks):
     """A second and a third process join and leave by turns, by SIGTERM and by kill -9; for minutes
     with --long."""
     turns = 40 if os.environ.get("WEIR_LONG") else 4
-    config = stream_config("members")
-    path, end = traffic(checks, config, 100000)
+    config = stream_config("members", http=HTTP)
+    path, end = traffic(checks, config, 100000, begin=lately())
     steady = t.Weir(config).wait_log("partition claimed", times=PARTITIONS)
     figures = Figures("members join and leave")
     feeder = Feeder(config, path, 4.5 * turns)
@@ -232,15 +237,16 @@ def members_come_and_go(checks):
     feeder.finish()
     feed_closers(config, closers_at(end))
     checks.that(steady.alive(), f"the one that stays lives: {steady.tail()}")
-    finish_and_compare(checks, config, feeder.total + PARTITIONS, ms_of(end), "members", steady)
-    figures.take(steady).show()
+    finish_and_compare(checks, config, feeder.total + PARTITIONS, ms_of(end), "members", steady,
+                       whole=True)
+    figures.take(steady).show(feeder.total + PARTITIONS)
 
 
 def flushed(checks):
     """FLUSHALL under a running weir: it says so and ends, instead of counting from the middle."""
     private = t.Service("redis")
     config = stream_config("flushed", redis=private.env["REDIS_URL"])
-    path, _ = traffic(checks, config, 60000)
+    path, _ = traffic(checks, config, 60000, begin=lately())
     redis = t.Redis(config.redis)
     weir = t.Weir(config).wait_log("partition claimed", times=PARTITIONS)
     feeder = Feeder(config, path, 4)
@@ -252,7 +258,7 @@ def flushed(checks):
     feeder.finish()
     again = t.Weir(config)
     checks.equal(again.wait_exit(20), 4, f"exit code of the next start: {again.tail()}")
-    Figures("FLUSHALL").take(weir).show(refused=2)
+    Figures("FLUSHALL", 1).take(weir).show(refused=2)
 
 
 def main():

@@ -12,11 +12,14 @@ from weirstream import (
     buckets,
     closers_at,
     differences,
+    dump,
     feed_closers,
+    lately,
     ms_of,
     replay,
     same_buckets,
     same_figures,
+    same_lines,
     stream_config,
     traffic,
     wait_for_slide,
@@ -45,7 +48,8 @@ def started(config, processes, what):
 
 
 def counted(checks, config, all_of_it, total, end, what):
-    """Everything counted by those processes: the total of a day and the bytes of every bucket."""
+    """Everything counted by those processes: the total of a day, the bytes of every bucket, and
+    what all keys mean."""
     redis = t.Redis()
     t.wait_counted(redis, config, config.partitions, total, 120, watch=all_of_it[0])
     found = wait_for_slide(redis, config, "24h", ms_of(end), 60000)
@@ -54,7 +58,7 @@ def counted(checks, config, all_of_it, total, end, what):
     for weir in all_of_it:
         weir.process.terminate()
     checks.equal({weir.wait_exit() for weir in all_of_it}, {0}, f"{what}: exit codes")
-    return found, buckets(redis, config)
+    return found, buckets(redis, config), dump(config)
 
 
 def ten_and_ten(checks):
@@ -65,15 +69,16 @@ def ten_and_ten(checks):
         (one, 1, "one worker"),
         (sibling(one, workers=TEN), 1, "ten workers in one process"),
         (sibling(one), TEN, "ten processes of one worker"))]
-    path, end = traffic(checks, one, 400000 if LONG else 60000)
+    path, end = traffic(checks, one, 400000 if LONG else 60000, begin=lately())
     total = Feeder(one, path, 2).finish() + partitions
     feed_closers(one, closers_at(end, partitions))
     results = [counted(checks, config, all_of_it, total, end, what)
                for config, what, all_of_it in groups]
-    want, want_buckets = results[0]
-    for (_, what, _), (got, got_buckets) in list(zip(groups, results))[1:]:
+    want, want_buckets, want_dump = results[0]
+    for (_, what, _), (got, got_buckets, got_dump) in list(zip(groups, results))[1:]:
         same_figures(checks, got, want, what)
         same_buckets(checks, got_buckets, want_buckets, what)
+        same_lines(checks, got_dump, want_dump, what)
     checks.equal(differences(want, replay(one, path)), [], "one worker and weir replay")
 
 

@@ -8,14 +8,16 @@ import signal
 import time
 
 import weirtest as t
-from weiralerts import PER_SECOND, RULES, Sinks, lately
+from weiralerts import PER_SECOND, RULES, Sinks
 from weirstream import (
     PARTITIONS,
     Feeder,
+    Figures,
     Sampler,
     closers_at,
     feed_closers,
     finish_and_compare,
+    lately,
     ms_of,
     stream_config,
     traffic,
@@ -90,12 +92,14 @@ def run(checks, faults, label, events, seconds):
                            **sinks.parts())
     config.rules(*RULES)
     path, end = traffic(checks, config, events, "--sessions-per-second", PER_SECOND,
-                        day=lately())
+                        begin=lately())
     weir = t.Weir(config).wait_log("partition claimed", times=PARTITIONS)
     feeder, sampler = Feeder(config, path, seconds), Sampler(config)
+    figures = Figures(f"fail-over by Sentinel, {label}")
     time.sleep(1.5)
     for fault in faults:
-        port = watched.port()
+        port, found = watched.port(), len(sampler.back)
+        rollbacks = weir.metric("weir_rollbacks_total")
         before = sum(t.offsets(t.connect(watched.url), config, PARTITIONS))
         begun = time.monotonic()
         mend = fault(watched, port)
@@ -104,22 +108,24 @@ def run(checks, faults, label, events, seconds):
         t.wait_until(30, lambda low=before: sum(t.offsets(t.connect(watched.url), config,
                                                           PARTITIONS)) > low,
                      f"weir counts on after {fault.__name__}: {weir.tail()}")
+        figures.recovered.append(time.monotonic() - begun)
+        figures.injected += 1
         print(f"{fault.__name__}: promoted after {promoted:.1f} s, weir counts on after "
-              f"{time.monotonic() - begun:.1f} s")
+              f"{figures.recovered[-1]:.1f} s")
+        if weir.metric("weir_rollbacks_total") > rollbacks:
+            sampler.forgive(found)  # Redis itself lost its last writes, and what was published then
         if fault is not faults[-1]:
             mend()
             watched.wait_pair()
     total = feeder.finish() + PARTITIONS
     feed_closers(config, closers_at(end))
-    finish_and_compare(checks, config, total, ms_of(end), label, weir)
+    finish_and_compare(checks, config, total, ms_of(end), label, weir, whole=True)
     rollbacks = weir.metric("weir_rollbacks_total")
-    if rollbacks > 0:  # Redis itself lost its last writes, and what was published with them
-        sampler.back.clear()
     looks = sampler.finish(checks, label)
     sinks.wait_empty(config)
     told = sinks.check(checks, config, label)
-    print(f"{total} records, {weir.metric('weir_redis_errors_total')} commits tried again, "
-          f"{rollbacks} rollbacks, {told} alerts told, {looks} looks at what is published")
+    figures.take(weir).show(total, records=total, alerts=told, looks_at_what_is_published=looks,
+                            commits_tried_again=weir.metric("weir_redis_errors_total"))
     if kill_alone in faults:
         checks.that(rollbacks > 0, f"{label}: what the replica has missed is counted again")
     checks.equal(weir.stop(), 0, "exit code")

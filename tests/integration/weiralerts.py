@@ -5,7 +5,6 @@ import json
 import os
 import subprocess
 import sys
-from datetime import datetime, timedelta, timezone
 
 import weirtest as t
 
@@ -17,11 +16,6 @@ RULES = [
 # changes only and no reminders; data may be as old as that
 ALERTS = {"rules_files": ["rules.yaml"], "suspect_lag": "90d", "repeat_interval": "90d"}
 PER_SECOND = 12  # sessions, for these rules
-
-
-def lately():
-    """A day that is over, and on which no alert is suspect for its age."""
-    return datetime.now(timezone.utc).replace(hour=0, minute=0, second=0) - timedelta(days=2)
 
 
 class Sinks:

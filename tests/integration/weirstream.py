@@ -6,14 +6,15 @@ import re
 import subprocess
 import threading
 import time
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
 from decimal import Decimal
 
 import weirtest as t
 
 PARTITIONS = 4
+BUILD = os.environ.get("WEIR_BUILD") or os.path.join(t.TESTS, "..", "build", "release")
 # no tick by the clock, and nothing is late however old the data are
-SLOW_TICKS = {"idle_timeout": "10m", "allowed_lateness": "400d"}
+SLOW_TICKS = {"idle_timeout": "1d", "allowed_lateness": "400d"}
 DAY = datetime(2026, 1, 5, tzinfo=timezone.utc)
 MORNING = "%Y-%m-%dT09:00:00Z"
 GENERATED = ("--start", DAY.strftime(MORNING))
@@ -25,6 +26,32 @@ ACROSS_PARTITIONS = ("recovered_carts", "recovery_rate")
 
 def ms_of(moment):
     return int(moment.timestamp()) * 1000
+
+
+def lately():
+    """So lately that no partition passes for idle at its claim, as with data that are older than
+    the idle_timeout: then its watermark moves by the clock, and two runs are not the same."""
+    return datetime.now(timezone.utc).replace(second=0, microsecond=0) - timedelta(hours=20)
+
+
+def tool(name):
+    return os.path.join(BUILD, name)
+
+
+def dump(config):
+    """The lines of state_dump: what all keys of the partitions mean, without the group's name."""
+    run = subprocess.run([tool("state_dump"), config.path], capture_output=True, text=True,
+                         check=False)
+    if run.returncode != 0:
+        raise t.Failure(f"state_dump: {run.stderr[-800:]}")
+    return sorted(set(run.stdout.splitlines()))
+
+
+def same_lines(checks, got, want, what, least=100):
+    checks.that(len(want) >= least, f"{what}: the undisturbed dump has only {len(want)} lines")
+    wrong = sorted(set(got) ^ set(want))
+    shown = [("+ " if line in got else "- ") + line for line in wrong[:6]]
+    checks.that(not wrong, f"{what}: {len(wrong)} lines of the dump differ: {shown}")
 
 
 def wait_for_slide(redis, config, window, close_ms, slide_ms):
@@ -67,7 +94,8 @@ def buckets(redis, config):
 
 
 def undisturbed(checks, config, total, close_ms):
-    """Another group over the same topic: the buckets and the total of one run in peace."""
+    """Another group over the same topic: the total, the buckets and the config of one run in
+    peace."""
     redis = t.Redis()
     tree = {name: part for name, part in config.tree.items()
             if name not in ("kafka", "redis", "alerts", "sinks")}
@@ -76,7 +104,7 @@ def undisturbed(checks, config, total, close_ms):
     t.wait_counted(redis, calm, config.partitions, total, watch=weir)
     found = wait_for_slide(redis, calm, "24h", close_ms, 60000)
     checks.equal(weir.stop(), 0, "exit code of the undisturbed run")
-    return found, buckets(redis, calm)
+    return found, buckets(redis, calm), calm
 
 
 def same_figures(checks, got, want, what):
@@ -143,6 +171,7 @@ class Sampler:
 
     def __init__(self, config):
         self.config, self.samples, self.back = config, 0, []
+        self.lock = threading.Lock()  # of what was found
         self.best, self.stopping = {}, threading.Event()
         self.thread = threading.Thread(target=self.work, daemon=True)
         self.thread.start()
@@ -154,10 +183,20 @@ class Sampler:
             found = redis.do("HMGET", self.config.key(f"now:{window}"), "as_of", "computed_at")
             last = redis.do("XREVRANGE", self.config.key(f"series:{window}"), "+", "-", "COUNT", 1)
             ids = [tuple(map(int, last[0][0].split(b"-")))] if last else []
-            for name, value in [("as_of", found[0]), ("id", ids[0] if ids else None)]:
-                value = int(value) if isinstance(value, bytes) else value
-                self.note(f"{name} of {window}", value)
+            with self.lock:
+                for name, value in [("as_of", found[0]), ("id", ids[0] if ids else None)]:
+                    value = int(value) if isinstance(value, bytes) else value
+                    self.note(f"{name} of {window}", value)
         self.samples += 1
+
+    def forgive(self, since):
+        """Redis itself lost what was published: what went back after the first `since` findings is
+        none, and from now on nothing may be lower than it is now."""
+        seen = self.samples
+        t.wait_until(30, lambda: self.samples > seen + 2, "looks at the Redis of now")
+        with self.lock:
+            del self.back[since:]
+            self.best = {}
 
     def note(self, what, value):
         before = self.best.get(what)
@@ -195,24 +234,27 @@ def stream_config(label, partitions=PARTITIONS, **parts):
     return config
 
 
-def traffic(checks, config, events, *more, day=DAY):
-    """From nine in the morning on; all of it lies before the time that is returned."""
+def traffic(checks, config, events, *more, begin=DAY.replace(hour=9)):
+    """All of it lies before the time that is returned."""
     path = os.path.join(config.dir, "input.jsonl")
     code, _, err = t.command("generate", "--events", events, "--start",
-                             day.strftime(MORNING), *more, "--to", path)
+                             begin.strftime("%Y-%m-%dT%H:%M:%SZ"), *more, "--to", path)
     checks.equal(code, 0, f"exit code of generate: {err[-300:]}")
-    return path, day.replace(hour=20, minute=0, second=0, microsecond=0)
+    return path, begin + timedelta(hours=11)
 
 
-def finish_and_compare(checks, config, total, close_ms, what, weir=None):
+def finish_and_compare(checks, config, total, close_ms, what, weir=None, whole=False):
+    """`whole`: also the dump, of data that are of lately()."""
     redis = t.connect(config.redis)
     weir = weir or t.Weir(config)
     t.wait_counted(redis, config, config.partitions, total, watch=weir)
     found = wait_for_slide(redis, config, "24h", close_ms, 60000)
     got = buckets(redis, config)
-    want_found, want = undisturbed(checks, config, total, close_ms)
+    want_found, want, calm = undisturbed(checks, config, total, close_ms)
     same_figures(checks, found, want_found, what)
     same_buckets(checks, got, want, what)
+    if whole:
+        same_lines(checks, dump(config), dump(calm), what)
 
 
 def replay(config, *args):
@@ -247,21 +289,36 @@ def differences(found, summary):
 class Figures:
     """What a test prints of its fault."""
 
-    def __init__(self, name):
-        self.name = name
-        self.injected = self.fenced = self.rolled_back = 0
+    def __init__(self, name, injected=0):
+        self.name, self.injected = name, injected
+        self.fenced = self.rolled_back = self.duplicates = 0
+        self.records = self.processes = 0
         self.recovered = []
 
     def take(self, weir):
-        """The log of a process says what it met."""
+        """Of a process that has done its part, what its log says and what its /metrics last said; the log
+        has the duplicates also of one that was killed, as they only come after a stall."""
+        weir.look()
         text = weir.log()
         self.fenced += text.count("fenced: somebody else")
         self.rolled_back += text.count("Redis lost writes")
+        said = dict(re.findall(r"Redis answers again.* worker=(\d+) duplicates=(\d+)", text))
+        self.duplicates += sum(map(int, said.values()))
+        self.processes += 1
+        if weir.seen:
+            self.records += int(weir.metric("weir_records_total"))
         return self
 
-    def show(self, **more):
-        words = [f"injected {self.injected}", f"fenced {self.fenced}",
+    def show(self, total=None, **more):
+        """`total`: the records that there were. One that was killed read more than it last said, so
+        with several processes the figure is the least, or none."""
+        words = [f"injected {self.injected}", f"fenced {self.fenced}", f"DUP {self.duplicates}",
                  f"ROLLEDBACK {self.rolled_back}"]
+        again = self.records - (total or 0)
+        if total is not None and again >= 0:
+            words.append(f"read again {'at least ' * (self.processes > 1)}{again}")
+        elif total is not None:
+            words.append("read again: those killed no longer say")
         words += [f"{name.replace('_', ' ')} {value}" for name, value in more.items()]
         if self.recovered:
             words.append(f"recovered in {sum(self.recovered) / len(self.recovered):.2f} s, "

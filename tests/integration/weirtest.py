@@ -347,7 +347,7 @@ class Weir:
     """`weir run`, its log in a file."""
 
     def __init__(self, config, *args, program=None, env=None):
-        self.config = config
+        self.config, self.seen = config, ""
         self.log_path = os.path.join(config.dir, f"log-{random.randrange(1 << 32):x}")
         with open(self.log_path, "wb") as log:
             self.process = subprocess.Popen(
@@ -357,7 +357,7 @@ class Weir:
                 stderr=log,
                 stdin=subprocess.DEVNULL,
             )
-        at_end(self.kill)
+        at_end(self.end)
 
     def log(self):
         with open(self.log_path, encoding="utf-8", errors="replace") as text:
@@ -389,6 +389,14 @@ class Weir:
         self.wait_log("listening")
         return int(re.search(r"listening.*\bport=(\d+)", self.log()).group(1))
 
+    def look(self):
+        """Keeps what /metrics says, for when nobody answers any more."""
+        if self.alive() and "listening" in self.log():
+            try:
+                self.seen = self.http("/metrics", timeout=2)[1]
+            except OSError:
+                pass  # it is frozen, or is just ending
+
     def http(self, path, timeout=10, method="GET"):
         request = urllib.request.Request(f"http://127.0.0.1:{self.port()}{path}", method=method)
         try:
@@ -398,9 +406,10 @@ class Weir:
             return error.code, error.read().decode()
 
     def metric(self, name, **labels):
-        """The sum over all samples of that name and those labels."""
+        """The sum over all samples of that name and those labels; once it has ended, as last seen."""
         total, found = Decimal(0), False
-        for line in self.http("/metrics")[1].splitlines():
+        text = self.http("/metrics")[1] if self.alive() else self.seen
+        for line in text.splitlines():
             match = re.fullmatch(rf"{name}(?:\{{(.*)\}})? (\S+)", line)
             if match and all(f'{k}="{v}"' in (match.group(1) or "") for k, v in labels.items()):
                 total, found = total + Decimal(match.group(2)), True
@@ -415,6 +424,7 @@ class Weir:
             raise Failure(f"weir did not end in {seconds} s: {self.tail()}") from None
 
     def stop(self, seconds=20):
+        self.look()
         if self.alive():
             self.process.send_signal(signal.SIGTERM)
         return self.wait_exit(seconds)
@@ -423,6 +433,10 @@ class Weir:
         self.process.send_signal(number)
 
     def kill(self):
+        self.look()
+        self.end()
+
+    def end(self):
         if self.alive():
             self.process.kill()
         self.process.wait()
