@@ -14,9 +14,13 @@
  *   upstream PORT               another Redis from now on; all connections are lost
  *   count                       how many commands were disturbed since the start
  *   duplicates                  how many replies were DUP since then: a commit that was there
- * already PART is a piece of the command as it stands on the wire (or `*` for any); of the commands
- * that have it SKIP pass, one is disturbed, SKIP pass again and so on, until COUNT were disturbed.
- * A new order takes the place of the last. Ends with its standard input.
+ *   hits                        which commands were disturbed since the last such order: for each
+ *                               its verb and what its first keys are called behind their tags, and
+ *                               the first word of the error that it got, as `HMGET:meta=LOADING`
+ * PART is `*` for any command, or pieces of it as it stands on the wire, all of which it must have,
+ * with `&` between them; one that begins with `!` it must not have. Of the commands that fit SKIP
+ * pass, one is disturbed, SKIP pass again and so on, until COUNT were disturbed. A new order takes
+ * the place of the last. Ends with its standard input.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -34,6 +38,8 @@
 #define LOOKED_AT 2000 /* how far into a command a PART is looked for */
 #define MATCH_MAX 200
 #define ERRORS_MAX 4000
+#define ERROR_MAX 200
+#define KEYS_SHOWN 3
 #define DUPLICATE "$3\r\nDUP\r\n"
 
 struct bytes {
@@ -47,6 +53,7 @@ enum action { PASS, DROP, MUTE, HOLD, FAIL, SLOW };
 struct answer {
     enum action action;
     long due_ms; /* not before */
+    char error[ERROR_MAX];
     struct answer *next;
 };
 
@@ -59,7 +66,7 @@ struct client {
 
 static struct client clients[CLIENTS_MAX];
 static int upstream_port;
-static struct bytes held, orders;
+static struct bytes held, orders, hits;
 static enum action action;
 static long skip, passed, left, disturbed, duplicates;
 static char part[MATCH_MAX], error_texts[ERRORS_MAX], *error_next = error_texts;
@@ -190,15 +197,53 @@ static int wait_ms(void) {
     return next < 0 ? -1 : next > now ? (int)(next - now) : 0;
 }
 
+static bool fits(const char *command, size_t len) {
+    size_t looked_at = len < LOOKED_AT ? len : LOOKED_AT, piece_len;
+    if (strcmp(part, "*") == 0)
+        return true;
+    for (const char *piece = part; *piece; piece += piece_len + (piece[piece_len] == '&')) {
+        bool absent = *piece == '!';
+        piece += absent;
+        piece_len = strcspn(piece, "&");
+        if (!memmem(command, looked_at, piece, piece_len) != absent)
+            return false;
+    }
+    return true;
+}
+
+/* What `hits` shows of a command: its verb, then those of its words that are keys of weir's. */
+static void note_hit(const char *command) {
+    char *rest;
+    long words = strtol(command + 1, &rest, 10), keys = 0;
+    const char *at = rest + 2;
+    if (hits.len > 0)
+        append(&hits, " ", 1);
+    for (long word = 0; word < words && keys < KEYS_SHOWN; word++) {
+        size_t len = (size_t)strtol(at + 1, &rest, 10);
+        const char *text = rest + 2, *tag_end = memmem(text, len, "}:", 2);
+        at = text + len + 2;
+        if (word == 0)
+            append(&hits, text, len);
+        if (word == 0 || len < 6 || memcmp(text, "weir:{", 6) != 0 || !tag_end)
+            continue;
+        append(&hits, keys++ ? "," : ":", 1);
+        append(&hits, tag_end + 2, len - (size_t)(tag_end + 2 - text));
+    }
+    if (action == FAIL) {
+        append(&hits, "=", 1);
+        append(&hits, error_next, strcspn(error_next, " |"));
+    }
+}
+
 static enum action judge(const char *command, size_t len) {
-    size_t looked_at = len < LOOKED_AT ? len : LOOKED_AT;
-    if (left == 0 || (strcmp(part, "*") != 0 && !memmem(command, looked_at, part, strlen(part))))
+    if (left == 0 || !fits(command, len))
         return PASS;
     if (passed++ < skip)
         return PASS;
     passed = 0;
     left--;
     disturbed++;
+    note_hit(command);
     return action;
 }
 
@@ -209,6 +254,11 @@ static void expect(struct client *client, enum action with) {
     answer->action = with;
     if (with == SLOW)
         answer->due_ms = now_ms() + strtol(error_texts, NULL, 10);
+    if (with == FAIL) {
+        size_t len = strcspn(error_next, "|");
+        snprintf(answer->error, sizeof answer->error, "%.*s", (int)len, error_next);
+        error_next = error_next[len] ? error_next + len + 1 : error_texts;
+    }
     *client->last = answer;
     client->last = &answer->next;
 }
@@ -225,12 +275,6 @@ static void on_command(struct client *client, const char *command, size_t len) {
         client->over = true;
 }
 
-static void give_error(int fd) {
-    size_t len = strcspn(error_next, "|");
-    dprintf(fd, "-%.*s\r\n", (int)len, error_next);
-    error_next = error_next[len] ? error_next + len + 1 : error_texts;
-}
-
 /* Gives the client what answers its commands, in their order. */
 static void answer(struct client *client) {
     while (client->first && !client->over && !client->mute) {
@@ -240,7 +284,7 @@ static void answer(struct client *client) {
             return;
         client->first->due_ms = 0;
         if (with == FAIL) {
-            give_error(client->down);
+            dprintf(client->down, "-%s\r\n", client->first->error);
         } else {
             len = value_len(client->back.data, client->back.len);
             if (len == 0)
@@ -328,6 +372,9 @@ static void obey(char *order) {
         printf("%ld\n", disturbed);
     } else if (strcmp(order, "duplicates") == 0) {
         printf("%ld\n", duplicates);
+    } else if (strcmp(order, "hits") == 0) {
+        printf("%.*s\n", (int)hits.len, hits.data ? hits.data : "");
+        hits.len = 0;
     } else if (sscanf(order, "upstream %d", &upstream_port) == 1) {
         for (int i = 0; i < CLIENTS_MAX; i++)
             if (clients[i].down >= 0)

@@ -142,7 +142,8 @@ def long_step(checks):
     log = f.Log(40000)
     log.undisturbed()
     proxy = f.Proxy(os.environ["REDIS_PORT"])
-    config = log.config("slow", ALONE, redis=proxy.url)
+    sinks, figures = f.Sinks(), f.Figures("a step longer than the lease", 1)
+    config = log.config("slow", ALONE, sinks.config(), redis=proxy.url)
     redis, lease = t.Redis(), config.key("lease")
     redis.do("SET", lease, "nobody", "PX", 600000)  # until all is counted
     both = [t.Weir(config).ready(), t.Weir(config).ready()]
@@ -165,10 +166,7 @@ def long_step(checks):
     checks.equal(sum(weir.log().count("holds the lease") for weir in both), 1, "leases taken")
     print(f"a step of {took:.1f} s under a lease of {LEASE_S} s")
     proxy.order("slow", 0, 0, ":b:", 0)
-    f.settle(config)
-    for weir in both:
-        checks.equal(weir.stop(), 0, "exit code")
-    f.same_dump(checks, log, config, "a step longer than the lease")
+    f.finish(checks, log, config, sinks, both, figures)
 
 
 def main():

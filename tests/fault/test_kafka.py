@@ -3,6 +3,7 @@
 clock is wrong, the log's disk full: weir counts the same, or refuses with a sentence and a choice."""
 
 import os
+import re
 import signal
 import subprocess
 import time
@@ -39,12 +40,11 @@ def leader_change(checks):
     log.wait_counted(config, weir)
     f.settle(config)
     sinks.wait_empty(config)
-    read = int(weir.metric("weir_records_total"))
     checks.equal(weir.stop(), 0, "exit code")
     figures.take(weir)
     f.same_dump(checks, log, config, "leader change")
     told = sinks.check(checks, config, "leader change")
-    figures.show(read_again=read - log.total, alerts=told)
+    figures.show(log.total, alerts=told)
 
 
 def broker_away(checks):
@@ -71,18 +71,18 @@ def broker_away(checks):
     log.wait_counted(config, weir)
     f.settle(config)
     sinks.wait_empty(config, 90)
-    read = int(weir.metric("weir_records_total"))
     checks.equal(weir.stop(), 0, "exit code")
     figures.take(weir)
     f.same_dump(checks, log, config, "the broker down and up")
     told = sinks.check(checks, config, "the broker down and up")
-    figures.show(read_again=read - log.total, alerts=told)
+    figures.show(log.total, alerts=told)
 
 
 def name_taken(checks):
     """Another member takes weir's name in the group: it joins again, and gives up the second time."""
-    log = f.Log(6000)
-    config = log.config("name", f.STATIC)
+    log = f.Log(10000)
+    sinks = f.Sinks()
+    config = log.config("name", f.STATIC, sinks.config())
     figures = f.Figures("its name in the group taken")
 
     def namesake():
@@ -105,11 +105,13 @@ def name_taken(checks):
     log.wait_counted(config, weir)
     f.settle(config)
     f.same_dump(checks, log, config, "its name taken")
+    sinks.wait_empty(config)
+    told = sinks.check(checks, config, "its name taken")
     figures.take(weir)
     namesake()
     checks.equal(weir.wait_exit(60), 4, "exit code when its name is taken again")
     checks.contains(weir.log(), "each worker its own group.instance.id", "what it says")
-    figures.show()
+    figures.show(log.total, alerts=told)
 
 
 def leaders_are_back(cluster, log):
@@ -140,14 +142,20 @@ def retention_passes(checks):
     weir = t.Weir(stopped)
     refused(checks, weir, "retention before a start", "retention", "was counted up to offset")
     checks.equal(t.offsets(redis, stopped, f.PARTITIONS), counted, "offsets after the refusal")
-    f.Figures("retention passing the offset").show(refused=2)
+    f.Figures("retention passing the offset", 1).show(refused=2)
     for config in (stopped, running):
-        weir = t.Weir(config, "--rebuild")
-        t.wait_until(30, lambda: t.offsets(redis, config, f.PARTITIONS) == ends,  # noqa: B023
-                     f"the rest is counted: {weir.tail()}")
-        f.settle(config)
-        checks.equal(weir.stop(), 0, "exit code of --rebuild")
-        f.same_dump(checks, log, config, "--rebuild of what is left")
+        rebuilt(checks, log, config, "--rebuild of what is left")
+
+
+def rebuilt(checks, log, config, what):
+    """--rebuild counts what is there now."""
+    ends = [end for _, end in ends_of(log)]
+    weir = t.Weir(config, "--rebuild")
+    t.wait_until(30, lambda: t.offsets(t.Redis(), config, f.PARTITIONS) == ends,
+                 f"what is there is counted: {weir.tail()}")
+    f.settle(config)
+    checks.equal(weir.stop(), 0, f"{what}: exit code")
+    f.same_dump(checks, log, config, what)
 
 
 def ends_of(log):
@@ -180,14 +188,16 @@ def clock_off(checks):
     sinks.wait_empty(config)
     checks.equal(weir.stop(), 0, "exit code")
     f.same_dump(checks, log, config, "the clock a day off")
-    figures.show(alerts=sinks.check(checks, config, "the clock a day off"))
+    told = sinks.check(checks, config, "the clock a day off")
+    figures.take(weir).show(log.total, alerts=told)
 
 
 def partitions_added(checks):
     """A topic of 4 partitions gets 2 more while it is counted."""
     log = f.Log(20000)
     rdkafka = {**f.STEADILY, "topic.metadata.refresh.interval.ms": 500}
-    config = log.config("grown", rdkafka)
+    sinks = f.Sinks()
+    config = log.config("grown", rdkafka, sinks.config())
     weir = t.Weir(config).wait_log("partition claimed", times=f.PARTITIONS)
     weirtopics.add_partitions(log.topic, f.PARTITIONS + 2)
     for partition in (f.PARTITIONS, f.PARTITIONS + 1):
@@ -198,9 +208,12 @@ def partitions_added(checks):
     weir.wait_log("partition claimed", 30, times=2 * f.PARTITIONS + 2)
     log.wait_counted(config, weir)
     f.settle(config)
+    sinks.wait_empty(config)
     checks.equal(weir.stop(), 0, "exit code")
     f.same_dump(checks, log, config, "partitions added")
-    f.Figures("partitions added").take(weir).show(partitions=log.partitions)
+    f.Figures("partitions added", 1).take(weir).show(
+        log.total, partitions=log.partitions,
+        alerts=sinks.check(checks, config, "partitions added"))
 
 
 def topic_made_again(checks):
@@ -210,14 +223,27 @@ def topic_made_again(checks):
     for config in (stopped, running):
         weir = t.Weir(config)
         log.wait_counted(config, weir)
+        f.settle(config)
         if config == stopped:
             checks.equal(weir.stop(), 0, "exit code")
+    before = [(f.dump(config), f.published(config)) for config in (stopped, running)]
     weirtopics.delete_topic(log.topic)
     t.wait_until(20, lambda: made_again(log.topic), "the topic is there again")
-    t.produce(log.topic, [line for _, line in f.generated(100)], 0)
+    f.feed(log.topic, f.generated(4000))
     refused(checks, weir, "a topic made anew under a running weir", "made an", seconds=90)
     refused(checks, t.Weir(stopped), "a topic made anew before a start", "made again")
-    f.Figures("a topic made anew").show(refused=2)
+    refused_and_rebuilt(checks, log, (stopped, running), before, 4000)
+    f.Figures("a topic made anew", 1).show(refused=2)
+
+
+def refused_and_rebuilt(checks, log, configs, before, total):
+    """Nothing was written by those that refused; then the new topic is counted."""
+    for config, (counted, published) in zip(configs, before):
+        f.same_lines(checks, f.dump(config), counted, "after the refusal")
+        checks.equal(f.published(config), published, "what is published after the refusal")
+    log.total = total
+    for config in configs:
+        rebuilt(checks, log, config, "--rebuild of the new topic")
 
 
 def topic_made_again_longer(checks):
@@ -229,10 +255,11 @@ def topic_made_again_longer(checks):
     for config in (stopped, running):
         weir = t.Weir(config)
         log.wait_counted(config, weir)
+        f.settle(config)
         if config == stopped:
             checks.equal(weir.stop(), 0, "exit code")
-    redis = t.Redis()
-    counted = t.offsets(redis, stopped, f.PARTITIONS)
+    before = [(f.dump(config), f.published(config)) for config in (stopped, running)]
+    counted = t.offsets(t.Redis(), stopped, f.PARTITIONS)
     weirtopics.delete_topic(log.topic)
     weir.wait_log("Kafka reports trouble", 60)
     t.wait_until(20, lambda: made_again(log.topic), "the topic is there again")
@@ -242,9 +269,8 @@ def topic_made_again_longer(checks):
     refused(checks, t.Weir(stopped), "a longer topic before a start", "another record at offset")
     # or it looked while the new one was still short: then its offset was not there
     refused(checks, weir, "a longer topic under a running weir", "the topic was made a")
-    for config in (stopped, running):
-        checks.equal(t.offsets(redis, config, f.PARTITIONS), counted, "offsets after the refusal")
-    f.Figures("a topic made anew and longer").show(refused=2)
+    refused_and_rebuilt(checks, log, (stopped, running), before, 6000)
+    f.Figures("a topic made anew and longer", 1).show(refused=2)
 
 
 def retention_just_there(checks):
@@ -261,7 +287,7 @@ def retention_just_there(checks):
     log.wait_counted(config, weir)
     checks.equal(weir.metric("weir_records_total"), 1, "records read")
     checks.equal(weir.stop(), 0, "exit code")
-    f.Figures("retention up to the offset").take(weir).show(deleted=sum(counted), refused=0)
+    f.Figures("retention up to the offset", 1).take(weir).show(1, deleted=sum(counted), refused=0)
 
 
 def made_again(topic):
@@ -281,7 +307,9 @@ def transactions_given_up(checks):
     log.topic = name
     committed = weirkafka.transactions(name, f.generated(20000), 250)
     checks.that(0 < len(committed) < 20000, f"records committed: {len(committed)} of 20000")
-    config = log.config("transactions", time={**f.NO_TICKS, "idle_timeout": "2s"})
+    sinks = f.Sinks()
+    config = log.config("transactions", None, sinks.config(),
+                        time={**f.NO_TICKS, "idle_timeout": "2s"})
     weir = t.Weir(config).wait_log("partition claimed", times=f.PARTITIONS)
     t.wait_until(30, lambda: weir.metric("weir_records_total") == len(committed),
                  f"{len(committed)} records: {weir.metric('weir_records_total')}")
@@ -293,46 +321,67 @@ def transactions_given_up(checks):
     weir = t.Weir(config).wait_log("partition claimed", times=f.PARTITIONS)
     t.wait_until(10, lambda: weir.metric("weir_partition_idle") == f.PARTITIONS, "idle again")
     checks.equal(weir.metric("weir_records_total"), 0, "records read again")
+    sinks.wait_empty(config)
     checks.equal(weir.stop(), 0, "exit code")
+    sinks.check(checks, config, "transactions given up")
     same_as_plain(checks, name, committed)
 
 
+def without_offsets(config):
+    """The dump of a topic whatever it is called and wherever its records lie."""
+    lines = [line.replace(f"{config.topic}.", "topic.") for line in f.dump(config)]
+    return sorted(re.sub(r"^(\S+) offset \d+", r"\1", line) for line in lines
+                  if line.split()[1] != "mark")
+
+
 def same_as_plain(checks, name, committed):
-    """The committed records in a plain topic give the same windows."""
-    found = []
+    """The committed records in a plain topic give the same, by windows and by all that the keys of
+    the partitions mean."""
+    found, dumps = [], []
+    figures = f.Figures("transactions given up", (20000 - len(committed)) // 250)
     for topic in (name, t.topic("plain", f.PARTITIONS)):
         log = f.Log(0)
         log.topic = topic
+        sinks = f.Sinks()
         if topic != name:
             f.feed(topic, committed)
-        config = log.config("plain")
+        config = log.config("plain", None, sinks.config())
         weir = t.Weir(config)
         t.wait_until(30, lambda: weir.metric("weir_records_total") == len(committed),  # noqa: B023
                      "the committed records")
         t.wait_until(10, lambda: weir.metric("weir_partition_lag") == 0, "no lag")  # noqa: B023
         f.settle(config)
+        sinks.wait_empty(config)
         checks.equal(weir.stop(), 0, "exit code")
+        told = sinks.check(checks, config, "transactions given up")
         found.append(f.published(config))
+        dumps.append(without_offsets(config))
+        figures.take(weir)
     checks.that(len(found[0]) > 10, "windows are published")
-    wrong = [key for key in sorted(found[1]) if found[0].get(key) != found[1][key]]
+    wrong = [key for key in sorted(set(found[0]) | set(found[1]))
+             if found[0].get(key) != found[1].get(key)]
     checks.equal(wrong, [], "windows that differ from those of the committed records alone")
-    f.Figures("transactions given up").show(records=len(committed))
+    f.same_lines(checks, *dumps, "the committed records alone", 500)
+    figures.show(2 * len(committed), records=len(committed), alerts=told)
 
 
 def log_disk_full(checks):
     """No byte of the log can be written: counting goes on."""
     log = f.the_log()
-    config = log.config("nolog")
+    sinks = f.Sinks()
+    config = log.config("nolog", None, sinks.config())
     with open("/dev/full", "wb") as full:
         process = subprocess.Popen([os.environ["WEIR"], "run", "--config", config.path],
                                    stdout=full, stderr=full, stdin=subprocess.DEVNULL)
     t.at_end(lambda: (process.kill(), process.wait()))
     log.wait_counted(config, None)
     f.settle(config)
+    sinks.wait_empty(config)
     process.send_signal(signal.SIGTERM)
     checks.equal(process.wait(20), 0, "exit code with a full disk under the log")
     f.same_dump(checks, log, config, "a full disk under the log")
-    f.Figures("disk full under the log").show()
+    f.Figures("disk full under the log", 1).show(
+        alerts=sinks.check(checks, config, "a full disk under the log"))
 
 
 def main():

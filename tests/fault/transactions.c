@@ -28,8 +28,7 @@ static void check(rd_kafka_error_t *error, const char *what) {
 
 static rd_kafka_t *producer_new(const char *brokers) {
     const char *const settings[][2] = {{"bootstrap.servers", brokers},
-                                       {"transactional.id", "weir-test-transactions"},
-                                       {"partitioner", "murmur2_random"}};
+                                       {"transactional.id", "weir-test-transactions"}};
     char words[256];
     rd_kafka_conf_t *conf = rd_kafka_conf_new();
     for (size_t i = 0; i < sizeof settings / sizeof *settings; i++)
