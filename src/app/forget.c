@@ -6,6 +6,8 @@
 #include <string.h>
 
 #include "app/names.h"
+#include "app/store.h"
+#include "weir/crash.h"
 #include "weir/number.h"
 #include "weir/partition.h"
 
@@ -31,6 +33,7 @@ static int finish(struct broom *broom, struct weir_err *err) {
         if (status == 0 && reply->type == WEIR_REPLY_ERROR)
             status = redis_says(err, reply);
         weir_reply_free(reply);
+        weir_crash_point("forget_swept");
     }
     if (status != 0)
         weir_redis_disconnect(broom->redis); /* what is still due is nobody's answer */
@@ -103,7 +106,24 @@ static int sweep_state(struct broom *broom, const struct weir_config *config, co
     return status;
 }
 
-/* `name` is <topic>.<number>. */
+/* `name` is <topic>.<number>. From now on nobody commits to what is stored, and nobody who is not
+ * to forget it takes it for whole. */
+static int condemn_partition(struct weir_redis *redis, const struct weir_config *config,
+                             const char *name, struct weir_err *err) {
+    char key[KEY_MAX];
+    struct weir_reply *seq = NULL, *done = NULL;
+    snprintf(key, sizeof key, "weir:{%s.%s}:meta", config->kafka.group, name);
+    int status = ask(redis, &seq, WEIR_REPLY_TEXT, err, 3, (const char *[]){"HGET", key, "seq"});
+    if (status == 0 && seq->type == WEIR_REPLY_TEXT)
+        status = ask(redis, &done, WEIR_REPLY_INTEGER, err, 6,
+                     (const char *[]){"HSET", key, "fingerprint", WEIR_CONDEMNED, "owner", ""});
+    weir_reply_free(seq);
+    weir_reply_free(done);
+    weir_crash_point("forget_condemned");
+    return status;
+}
+
+/* The meta hash, with the state that says which keys there are, goes last. */
 static int forget_partition(struct weir_redis *redis, const struct weir_config *config,
                             const char *name, struct weir_err *err) {
     char tag[KEY_MAX - 64], key[KEY_MAX];
@@ -140,7 +160,8 @@ int weir_forget_partition(struct weir_redis *redis, const struct weir_config *co
                           const char *topic, int32_t number, struct weir_err *err) {
     char name[400];
     snprintf(name, sizeof name, "%s.%d", topic, number);
-    return forget_partition(redis, config, name, err);
+    int status = condemn_partition(redis, config, name, err);
+    return status == 0 ? forget_partition(redis, config, name, err) : status;
 }
 
 /* ---- what was published ---- */
@@ -211,6 +232,8 @@ int weir_forget_group(struct weir_redis *redis, const struct weir_config *config
     struct broom broom = {redis, 0};
     weir_name_key(key, sizeof key, config->kafka.group, "partitions");
     int status = ask(redis, &members, WEIR_REPLY_ARRAY, err, 2, (const char *[]){"SMEMBERS", key});
+    for (size_t i = 0; status == 0 && i < items_of(members); i++)
+        status = condemn_partition(redis, config, members->items[i]->text, err);
     for (size_t i = 0; status == 0 && i < items_of(members); i++)
         status = forget_partition(redis, config, members->items[i]->text, err);
     weir_reply_free(members);

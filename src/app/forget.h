@@ -3,8 +3,9 @@
  *
  * Blocking, in the caller's thread and over the caller's connection; keeps nothing. Every key is
  * known by its name, so nothing is searched for: a user who may see only this group's keys can do
- * it. What says which keys there are goes last. 0, or -WEIR_ERR_UNREACHABLE: call again, what is
- * gone is gone.
+ * it. First of all each partition is marked, so that a start without --rebuild refuses one of which
+ * a part is gone; what says which keys there are goes last. 0, or -WEIR_ERR_UNREACHABLE: call
+ * again, what is gone is gone.
  */
 #ifndef WEIR_APP_FORGET_H
 #define WEIR_APP_FORGET_H

@@ -176,6 +176,23 @@ static void put_mark(struct weir_words *words, const struct weir_mark *mark) {
         weir_words_borrow(words, "", 0);
 }
 
+static int refuse_definitions(struct weir_err *err, const char *topic, int32_t number,
+                              const char *found, const char *wanted) {
+    if (strcmp(found, WEIR_CONDEMNED) == 0)
+        return weir_err_set(
+            err, WEIR_ERR_REFUSED,
+            "a rebuild of partition %d of %s was begun and not finished, so a part of its state "
+            "is gone; finish it with `weir run --rebuild`, or take a new kafka.group",
+            number, topic);
+    return weir_err_set(
+        err, WEIR_ERR_REFUSED,
+        "partition %d of %s was counted by other definitions (fingerprint %s, the config's is "
+        "%s): windows, dimensions, sessions, time or event settings changed, or `memory` from "
+        "which sessions.max_open follows; put them back, take a new kafka.group, or count "
+        "again from Kafka with `weir run --rebuild`",
+        number, topic, found, wanted);
+}
+
 int weir_store_claim(struct weir_store *s, const char *topic, int32_t number, uint64_t fingerprint,
                      struct weir_partition *partition, struct weir_claim *claim,
                      struct weir_err *err) {
@@ -197,13 +214,7 @@ int weir_store_claim(struct weir_store *s, const char *topic, int32_t number, ui
     if (reply->type != WEIR_REPLY_ARRAY || reply->items_len < 2) {
         status = redis_says(err, reply);
     } else if (strcmp(reply->items[0]->text, "FINGERPRINT") == 0) {
-        status = weir_err_set(
-            err, WEIR_ERR_REFUSED,
-            "partition %d of %s was counted by other definitions (fingerprint %s, the config's is "
-            "%s): windows, dimensions, sessions, time or event settings changed, or `memory` from "
-            "which sessions.max_open follows; put them back, take a new kafka.group, or count "
-            "again from Kafka with `weir run --rebuild`",
-            number, topic, reply->items[1]->text, print);
+        status = refuse_definitions(err, topic, number, reply->items[1]->text, print);
     } else if (strcmp(reply->items[0]->text, "FORMAT") == 0) { /* its owner, if any, goes on */
         status =
             weir_partition_import_meta(partition, reply->items[1]->text, reply->items[1]->len, err);

@@ -19,6 +19,9 @@
 #include "weir/partition.h"
 #include "weir/redis.h"
 
+/* Stands for the fingerprint of a partition that is about to be forgotten: see app/forget.h. */
+#define WEIR_CONDEMNED "rebuild"
+
 /* Which partition, and as whom. */
 struct weir_claim {
     char tag[600]; /* weir:{<group>.<topic>.<partition>} */
@@ -40,7 +43,7 @@ int weir_store_register(struct weir_store *store, const char *topic, int32_t fir
 
 /* Makes the partition ours and fills `partition` (fresh) with its state. -WEIR_ERR_UNREACHABLE:
  * try again. -WEIR_ERR_REFUSED: the fingerprint or the state's format differs, and nothing of the
- * partition was written; or the state is damaged. */
+ * partition was written; or the state is damaged, or a part of it was forgotten. */
 int weir_store_claim(struct weir_store *store, const char *topic, int32_t number,
                      uint64_t fingerprint, struct weir_partition *partition,
                      struct weir_claim *claim, struct weir_err *err);

@@ -33,6 +33,8 @@ POINTS = {
     "sink_deleted": 2,
     "sink_kafka_put": 2,
     "sink_kafka_committed": 2,
+    "forget_condemned": 2,
+    "forget_swept": 3,
 }
 
 
@@ -60,7 +62,44 @@ def every_crash_point(checks):
     log = f.Log(20000)
     log.undisturbed()
     f.beside(checks, 6, [(point, lambda point=point: crash_at(checks, log, program, point))
-                         for point in POINTS])
+                         for point in POINTS if not point.startswith("forget")])
+
+
+def rebuild_killed(checks):
+    """--rebuild dies while it deletes, its oldest buckets first: what is left is no state, also
+    where nothing of what is gone would be read again; a second --rebuild counts all."""
+    program = f.crashing_weir()
+    if not program:
+        checks.skip("no weir with crash points: build the preset asan or debug")
+        return
+    log = f.Log(20000)
+    settled = {**f.NO_TICKS, "allowed_lateness": "1m"}  # or every bucket is read at a claim
+    calm = log.config("calm", t.FAST_GROUP, time=settled)
+    count_all(checks, log, calm)
+    log.wanted = f.dump(calm), f.published(calm)
+    for point in (point for point in POINTS if point.startswith("forget")):
+        config = log.config("rebuild", time=settled)
+        figures = f.Figures(f"--rebuild killed at {point}")
+        count_all(checks, log, config)
+        weir = t.Weir(config, "--rebuild", program=program,
+                      env={"WEIR_CRASH_POINT": f"{point}:{POINTS[point]}"})
+        f.died(weir)
+        figures.injected = 1
+        refused = t.Weir(config)
+        checks.equal(refused.wait_exit(), 4, f"{figures.name}: a start without: {refused.tail()}")
+        checks.contains(refused.log(), "finish it with `weir run --rebuild`", figures.name)
+        count_all(checks, log, config, "--rebuild")
+        f.same_dump(checks, log, config, figures.name)
+        figures.show(refused=1)
+
+
+def count_all(checks, log, config, *args):
+    weir = t.Weir(config, *args)
+    if args:
+        weir.wait_log("partition claimed", times=f.PARTITIONS)
+    log.wait_counted(config, weir)
+    f.settle(config)
+    checks.equal(weir.stop(), 0, f"exit code of {config.group} {' '.join(args)}")
 
 
 def crash_at(checks, log, program, point):
@@ -109,7 +148,7 @@ def random_kills(checks):
 def main():
     f.need_tools("kcat")
     checks = t.Checks("crash")
-    checks.run(every_point_is_listed, every_crash_point, random_kills)
+    checks.run(every_point_is_listed, every_crash_point, rebuild_killed, random_kills)
     checks.finish()
 
 
