@@ -29,7 +29,8 @@ struct weir_member {
     uint64_t seq;                   /* everything up to this commit is in the rollup */
     char owner[WEIR_TOKEN_LEN + 1]; /* a token comes once; an epoch again, after a rollback */
     bool has_state, idle;
-    bool foreign; /* counted by other definitions */
+    bool foreign;    /* counted by other definitions */
+    bool unreadable; /* it has a state, damaged or in a newer format */
     int64_t lag, wall_ms;
     int64_t seen_us;  /* when it was first seen ... */
     int64_t moved_us; /* ... and when its last commit was */

@@ -5,6 +5,7 @@
 #include "app/evaluator_state.h"
 #include "app/names.h"
 #include "weir/clock.h"
+#include "weir/log.h"
 #include "weir/number.h"
 
 #define FRESH_US 15000000 /* an idle partition's owner commits every second */
@@ -78,6 +79,16 @@ static int read_set(struct weir_evaluator *e, struct weir_err *err) {
     return 0;
 }
 
+/* Once, until it is readable again. */
+static void say_unreadable(struct weir_member *member, bool unreadable) {
+    if (unreadable && !member->unreadable)
+        weir_log(WEIR_LOG_WARN, "evaluator",
+                 "the stored state of a partition is not readable, by this version or at all; no "
+                 "window is published without it",
+                 WEIR_STR("partition", member->name), WEIR_LOG_END);
+    member->unreadable = unreadable;
+}
+
 static void take_meta(struct weir_member *member, const struct weir_reply *fields,
                       uint64_t fingerprint) {
     uint64_t found_seq = (uint64_t)number_of(fields->items[0], 0);
@@ -93,6 +104,7 @@ static void take_meta(struct weir_member *member, const struct weir_reply *field
     member->foreign = print->text && strtoull(print->text, NULL, 16) != fingerprint;
     member->has_state = state->type == WEIR_REPLY_TEXT &&
                         weir_partition_read_meta(state->text, state->len, &member->status) == 0;
+    say_unreadable(member, state->type == WEIR_REPLY_TEXT && !member->has_state);
 }
 
 int weir_gather_members(struct weir_evaluator *e, struct weir_err *err) {
@@ -116,11 +128,12 @@ int weir_gather_members(struct weir_evaluator *e, struct weir_err *err) {
     return status;
 }
 
-/* Records of it may be missing whose time is not known: it was counted by other definitions, nobody
- * has claimed it so far, or it has records but no event yet. */
+/* Records of it may be missing whose time is not known: it was counted by other definitions or in a
+ * format that is not known here, nobody has claimed it so far, or it has records but no event yet.
+ */
 static bool is_awaited(const struct weir_evaluator *e, const struct weir_member *member,
                        int64_t now_us) {
-    if (member->foreign)
+    if (member->foreign || member->unreadable)
         return true;
     if (!member->has_state)
         return now_us - member->seen_us < e->config->idle_timeout_ms * 1000;

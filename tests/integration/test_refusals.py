@@ -195,10 +195,39 @@ def stored_format(checks):
     checks.equal(weir.stop(), 0, "exit code with the state put back")
 
 
+def unreadable_beside(checks):
+    """Another process's partition whose state is of a newer format: no window leaves it out, however
+    long that lasts, and it is said once."""
+    config = t.Config(t.topic("unreadable", 1), time={**SLOW_TICKS, "idle_timeout": "1s"},
+                      windows=["1m", "24h"])
+    redis = t.Redis()
+    event = b'{"type":"page_view","session":"s%d","time":"2026-01-05T09:%02d:00Z"}'
+    t.produce(config.topic, [event % (n, 0) for n in range(100)], 0)
+    weir = t.Weir(config)
+    before = int(t.wait_window(redis, config, "1m", 1)["as_of"])
+    checks.equal(weir.stop(), 0, "exit code")
+    mine, other = config.tag(0, "meta"), config.tag(1, "meta")
+    for field in ("seq", "owner", "idle", "lag", "wall", "fingerprint"):
+        redis.do("HSET", other, field, redis.do("HGET", mine, field))
+    redis.do("HSET", other, "state", b"\x02" + redis.do("HGET", mine, "state")[1:])
+    redis.do("SADD", config.key("partitions"), f"{config.topic}.1")
+    t.produce(config.topic, [event % (n, 30) for n in range(100)], 0)
+    weir = t.Weir(config)
+    t.wait_counted(redis, config, 1, 200, watch=weir)
+    time.sleep(4)
+    as_of = int(redis.hash(config.key("now:1m"))["as_of"])
+    checks.equal(as_of, before, "the window while a partition is not readable")
+    checks.equal(weir.log().count("not readable, by this version"), 1, "times that it is said")
+    redis.do("HSET", other, "state", redis.do("HGET", mine, "state"))
+    t.wait_window(redis, config, "1m", before + 1)
+    checks.equal(weir.stop(), 0, "exit code")
+
+
 def main():
     t.need_services("kcat")
     checks = t.Checks("refusals")
-    checks.run(dead_letters, refusals, changed_definitions, missing_state, stored_format)
+    checks.run(dead_letters, refusals, changed_definitions, missing_state, stored_format,
+               unreadable_beside)
     checks.finish()
 
 
