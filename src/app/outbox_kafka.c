@@ -11,7 +11,8 @@
 
 #define TIMEOUT_MS 10000 /* a Kafka sink has none of its own */
 #define ID_MAX 64
-#define SEEN_MAX 10000 /* ids: more than Redis can lose and weir can tell in that time */
+#define SEEN_MAX 10000 /* ids: more than Redis can lose and weir can tell in that time; of each */
+                       /* partition, as any of them may hold the latest */
 #define ID_HEADER "idempotency-key"
 
 struct weir_topic_sink {
@@ -19,8 +20,8 @@ struct weir_topic_sink {
     const struct weir_sink *sink;
     char *name;                     /* under which only one may write */
     struct weir_producer *producer; /* NULL until the topic was asked */
-    char (*seen)[ID_MAX];           /* the latest ids in the topic, a ring */
-    size_t seen_len, seen_next;
+    char (*seen)[ID_MAX];           /* the latest ids in the topic; a ring of seen_max */
+    size_t seen_len, seen_next, seen_max;
 };
 
 struct weir_topic_sink *weir_topic_sink_new(const struct weir_kafka_options *options,
@@ -31,8 +32,7 @@ struct weir_topic_sink *weir_topic_sink_new(const struct weir_kafka_options *opt
     self->sink = sink;
     if (asprintf(&self->name, "weir.%s.%s", options->group, sink->name) < 0)
         self->name = NULL;
-    self->seen = calloc(SEEN_MAX, sizeof *self->seen);
-    WEIR_ASSERT(self->name && self->seen);
+    WEIR_ASSERT(self->name != NULL);
     return self;
 }
 
@@ -50,12 +50,25 @@ void weir_topic_sink_free(struct weir_topic_sink *self) {
     free(self);
 }
 
-static void remember(void *context, const char *id, size_t len) {
+static void make_room(struct weir_topic_sink *self, size_t max) {
+    self->seen = realloc(self->seen, max * sizeof *self->seen);
+    WEIR_ASSERT(self->seen != NULL);
+    self->seen_max = max;
+}
+
+static void remember(struct weir_topic_sink *self, const char *id, size_t len) {
+    self->seen_next %= self->seen_max;
+    snprintf(self->seen[self->seen_next++], ID_MAX, "%.*s", (int)len, id);
+    if (self->seen_len < self->seen_next)
+        self->seen_len = self->seen_next;
+}
+
+/* Of what is there nothing may push out anything. */
+static void find(void *context, const char *id, size_t len) {
     struct weir_topic_sink *self = context;
-    snprintf(self->seen[self->seen_next], ID_MAX, "%.*s", (int)len, id);
-    self->seen_next = (self->seen_next + 1) % SEEN_MAX;
-    if (self->seen_len < SEEN_MAX)
-        self->seen_len++;
+    if (self->seen_len == self->seen_max)
+        make_room(self, self->seen_max * 2);
+    remember(self, id, len);
 }
 
 static bool is_seen(const struct weir_topic_sink *self, const char *id) {
@@ -72,8 +85,11 @@ static int take_over(struct weir_topic_sink *self, struct weir_err *err) {
     if (result != 0)
         return result;
     self->seen_len = self->seen_next = 0;
-    return weir_kafka_tail(self->options, self->sink->url, ID_HEADER, SEEN_MAX, TIMEOUT_MS,
-                           remember, self, err);
+    make_room(self, SEEN_MAX);
+    result = weir_kafka_tail(self->options, self->sink->url, ID_HEADER, SEEN_MAX, TIMEOUT_MS, find,
+                             self, err);
+    make_room(self, self->seen_len + SEEN_MAX); /* for those that are written from now on */
+    return result;
 }
 
 static int write_alert(struct weir_topic_sink *self, const char *id, const char *alert,

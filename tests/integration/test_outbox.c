@@ -1,6 +1,7 @@
 /* The outbox against a real Redis (REDIS_URL): a webhook that errs on order, a Kafka (librdkafka's
  * own mock), a sink that is dead, and who may send. */
 #include "app/outbox.h"
+#include "app/outbox_kafka.h"
 
 #include <ftw.h>
 #include <jansson.h>
@@ -268,6 +269,62 @@ static void test_kafka(struct weir_config config) {
     weir_mock_kafka_free(mock);
 }
 
+#define PARTITIONS 3
+#define TOLD 12 /* over all of them */
+#define OTHERS                                                                                     \
+    9900 /* records behind them in each partition: not so many that they are out of sight */
+
+static void tell_all(const struct weir_config *config, const struct weir_sink *sink) {
+    struct weir_topic_sink *writer = weir_topic_sink_new(&config->kafka, sink);
+    struct weir_err err = {0};
+    for (int i = 0; i < TOLD; i++) {
+        char id[32], alert[64];
+        snprintf(id, sizeof id, "w-%d", i);
+        snprintf(alert, sizeof alert, "{\"fingerprint\":\"f%d\"}", i);
+        CHECK_INT(weir_topic_sink_send(writer, id, alert, strlen(alert), &err), 0);
+    }
+    weir_topic_sink_free(writer);
+}
+
+static void write_others(const struct weir_config *config) {
+    struct weir_producer *producer = NULL;
+    struct weir_err err = {0};
+    CHECK_INT(weir_producer_new(&producer, &config->kafka, &err), 0);
+    for (int i = 0; i < OTHERS * PARTITIONS; i++) {
+        char id[32];
+        snprintf(id, sizeof id, "other-%d", i);
+        const struct weir_header headers[] = {{"idempotency-key", id}, {NULL, NULL}};
+        if (weir_producer_send(producer, TOPIC, i % PARTITIONS, NULL, 0, "{}", 2, 0, headers,
+                               &err) != 0)
+            CHECK(!"a record is taken");
+    }
+    CHECK_INT(weir_producer_flush(producer, 20000), 0);
+    weir_producer_free(producer);
+}
+
+static void count_told(void *context, const char *id, size_t len) {
+    *(int *)context += len > 2 && memcmp(id, "w-", 2) == 0;
+}
+
+/* What a dead process had written is not written again, whichever partition is read last. */
+static void test_kafka_partitions(struct weir_config config) {
+    struct weir_mock_kafka *mock = NULL;
+    struct weir_err err = {0};
+    int told = 0;
+    CHECK_INT(weir_mock_kafka_new(&mock, 1, &err), 0);
+    CHECK_INT(weir_mock_kafka_create_topic(mock, TOPIC, PARTITIONS, &err), 0);
+    config.kafka.brokers = weir_mock_kafka_brokers(mock);
+    const struct weir_sink sink = {.type = WEIR_SINK_KAFKA, .name = kafka, .url = topic};
+    tell_all(&config, &sink);
+    write_others(&config);
+    tell_all(&config, &sink);
+    CHECK_INT(weir_kafka_tail(&config.kafka, TOPIC, "idempotency-key", OTHERS + 4 * TOLD, 20000,
+                              count_told, &told, &err),
+              0);
+    CHECK_INT(told, TOLD);
+    weir_mock_kafka_free(mock);
+}
+
 static void test_redis_away(struct weir_config config) {
     char away[] = "redis://127.0.0.1:1", none[] = "http://x";
     struct weir_outbox *outbox = NULL;
@@ -314,6 +371,7 @@ int main(void) {
     test_dead(&config);
     test_reconnect(&config);
     test_kafka(config);
+    test_kafka_partitions(config);
     test_redis_away(config);
     RUN("DEL", KEY("hook"), KEY("dead"), KEY("kafka"));
     weir_redis_free(redis);
