@@ -47,11 +47,13 @@ struct weir_topic_partition {
     int64_t offset;
 };
 
-/* Tells a record from any other at its offset. */
+/* Tells a record from any other at its offset; and what was met behind it. */
 struct weir_mark {
     bool known;
     int64_t offset, timestamp_ms;
-    uint64_t hash; /* of key and value */
+    uint64_t hash;              /* of key and value */
+    int64_t bare_from, bare_to; /* nothing to read lies there, such as the ends of transactions: the
+                                   partition's end was met at bare_to. None: bare_to <= bare_from */
 };
 
 /* Called from weir_consumer_poll in the caller's thread. In `assigned` the caller claims its state
@@ -97,7 +99,9 @@ int weir_consumer_resume(struct weir_consumer *consumer,
 
 /* The last record that was handed out, or what was said to be it. Whenever reading begins anew,
  * that record is read first, and not handed out: where Kafka holds another one at its offset the
- * topic is not the same any more, and the poll refuses. One that is not there proves nothing. */
+ * topic is not the same any more, and the poll refuses. One that is not there proves nothing.
+ * Where the offset to read on at is gone too, and all from there to the end that was once met is
+ * bare, reading goes on at that end. */
 struct weir_mark weir_consumer_mark(struct weir_consumer *consumer, int32_t topic,
                                     int32_t partition);
 /* Says it of a partition that is assigned and not read yet. */

@@ -115,6 +115,9 @@ static int check_offset(struct weir_worker *w, struct weir_owned *owned, int64_t
     owned->end = high;
     if (offset >= low && offset <= high)
         return 0;
+    const struct weir_mark *mark = &owned->claim.mark;
+    if (offset < low && mark->bare_from == offset && mark->bare_to >= low && mark->bare_to <= high)
+        return 0; /* no record is gone that was not counted */
     return weir_err_set(
         &w->err, WEIR_ERR_REFUSED,
         "partition %d of %s was counted up to offset %lld, but Kafka holds %lld to "
@@ -194,6 +197,7 @@ static int claim(struct weir_worker *w, struct weir_owned *owned) {
         weir_partition_start_at(state, found.offset);
     owned->state = state;
     owned->next = found.offset;
+    owned->bare_to = owned->claim.mark.bare_to;
     weir_consumer_expect(w->consumer, owned->topic, owned->number, &owned->claim.mark);
     start_clock(w, owned, found.watermark_ms);
     w->reassign = w->fresh = true;

@@ -152,12 +152,26 @@ int weir_store_register(struct weir_store *s, const char *topic, int32_t first, 
     return status;
 }
 
-/* "offset:timestamp:hash", or nothing. */
+static int read_bare(const char *text, struct weir_mark *mark) {
+    char *end;
+    if (*text == '\0')
+        return 0;
+    mark->bare_from = strtoll(text + 1, &end, 10);
+    if (*text != ':' || *end != ':')
+        return -1;
+    mark->bare_to = strtoll(end + 1, &end, 10);
+    return *end == '\0' ? 0 : -1;
+}
+
+/* "offset:timestamp:hash" or nothing, then ":from:to" where nothing to read was met behind. */
 static struct weir_mark read_mark(const struct weir_reply *reply) {
-    struct weir_mark none = {0}, mark = {.known = true};
+    struct weir_mark none = {0}, mark = {0};
     char *end;
     if (!reply || reply->type != WEIR_REPLY_TEXT || reply->len == 0)
         return none;
+    if (reply->text[0] == ':')
+        return read_bare(reply->text, &mark) == 0 ? mark : none;
+    mark.known = true;
     mark.offset = strtoll(reply->text, &end, 10);
     if (*end != ':')
         return none;
@@ -165,15 +179,18 @@ static struct weir_mark read_mark(const struct weir_reply *reply) {
     if (*end != ':')
         return none;
     mark.hash = strtoull(end + 1, &end, 16);
-    return *end == '\0' ? mark : none;
+    return read_bare(end, &mark) == 0 ? mark : none;
 }
 
-static void put_mark(struct weir_words *words, const struct weir_mark *mark) {
+/* `offset` is the one that is stored beside it. */
+static void put_mark(struct weir_words *words, const struct weir_mark *mark, int64_t offset) {
+    char known[80] = "", bare[48] = "";
     if (mark->known)
-        weir_words_put(words, "%lld:%lld:%016llx", (long long)mark->offset,
-                       (long long)mark->timestamp_ms, (unsigned long long)mark->hash);
-    else
-        weir_words_borrow(words, "", 0);
+        snprintf(known, sizeof known, "%lld:%lld:%016llx", (long long)mark->offset,
+                 (long long)mark->timestamp_ms, (unsigned long long)mark->hash);
+    if (mark->bare_from == offset && mark->bare_to > offset)
+        snprintf(bare, sizeof bare, ":%lld:%lld", (long long)offset, (long long)mark->bare_to);
+    weir_words_put(words, "%s%s", known, bare);
 }
 
 static int refuse_definitions(struct weir_err *err, const char *topic, int32_t number,
@@ -293,7 +310,7 @@ static void put_changes(struct weir_words *words, const struct weir_claim *claim
     weir_words_put(words, "%zu", count_items(changes, false, false));
     weir_words_put(words, "%zu", count_items(changes, false, true));
     weir_words_put(words, "%zu", count_items(changes, true, true));
-    put_mark(words, &live->mark);
+    put_mark(words, &live->mark, changes->offset);
     put_members(words, changes, false);
     put_members(words, changes, true);
     for (size_t i = 0; i < changes->len; i++)

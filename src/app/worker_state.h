@@ -26,6 +26,7 @@ struct weir_owned {
     int64_t retry_us; /* not claimed: when to try again */
     int64_t next;     /* the offset that is decoded next; what lies below was counted */
     int64_t end;      /* the partition's end when it was claimed; the next offset there */
+    int64_t bare_to;  /* the partition's end that Redis knows as met without a record before it */
     bool sent;        /* a commit is under way */
     bool seen;        /* a record came since the last look */
     bool idle;        /* none came for idle_timeout, and none waits */

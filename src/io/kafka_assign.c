@@ -181,6 +181,8 @@ int weir_consumer_resume(struct weir_consumer *consumer,
             continue;
         struct weir_mark mark = slot->mark;
         mark.known &= mark.offset + 1 == partitions[i].offset;
+        if (mark.bare_from != partitions[i].offset)
+            mark.bare_from = mark.bare_to = 0;
         *slot = (struct weir_slot){.next = partitions[i].offset, .assigned = true, .mark = mark};
     }
     consumer->paused = false;

@@ -93,6 +93,11 @@ int weir_consumer_assign_again(struct weir_consumer *consumer, struct weir_err *
 /* kafka_mark.c */
 void weir_consumer_keep_marks(struct weir_consumer *consumer, const struct weir_record *records,
                               size_t len);
+/* Nothing to read lies before `end`. */
+void weir_consumer_met_end(struct weir_slot *slot, int64_t end);
+/* The offset to read on at is gone: true when nothing is missed behind it, and reading goes on
+ * there. */
+bool weir_consumer_skip_bare(struct weir_slot *slot);
 /* A record that was handed out before: fatal when it is another than it was. */
 void weir_consumer_recognize(struct weir_consumer *consumer, struct weir_slot *slot,
                              const rd_kafka_message_t *message);

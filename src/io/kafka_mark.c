@@ -19,10 +19,33 @@ void weir_consumer_keep_marks(struct weir_consumer *consumer, const struct weir_
         if (i + 1 < len && record[1].partition == record->partition &&
             record[1].topic == record->topic)
             continue; /* the last of a run is enough */
-        weir_consumer_slot(consumer, record->topic, record->partition)->mark =
-            mark_of(record->offset, record->timestamp_ms, record->key, record->key_len,
-                    record->value, record->len);
+        struct weir_slot *slot = weir_consumer_slot(consumer, record->topic, record->partition);
+        struct weir_mark mark = mark_of(record->offset, record->timestamp_ms, record->key,
+                                        record->key_len, record->value, record->len);
+        if (slot->mark.bare_from == record->offset + 1) { /* the end came in the same batch */
+            mark.bare_from = slot->mark.bare_from;
+            mark.bare_to = slot->mark.bare_to;
+        }
+        slot->mark = mark;
     }
+}
+
+void weir_consumer_met_end(struct weir_slot *slot, int64_t end) {
+    slot->at_end = true;
+    slot->looking = false;
+    if (end <= slot->next)
+        return;
+    if (slot->mark.bare_to != slot->next) /* else it goes on from an earlier end */
+        slot->mark.bare_from = slot->next;
+    slot->mark.bare_to = slot->next = end;
+}
+
+bool weir_consumer_skip_bare(struct weir_slot *slot) {
+    if (slot->next < 0 || slot->next != slot->mark.bare_from ||
+        slot->mark.bare_to <= slot->mark.bare_from)
+        return false;
+    slot->next = slot->mark.bare_to;
+    return true;
 }
 
 void weir_consumer_recognize(struct weir_consumer *consumer, struct weir_slot *slot,

@@ -95,6 +95,10 @@ void weir_consumer_on_bad_message(struct weir_consumer *consumer,
             consumer->again = true;
             return;
         }
+        if (slot && slot->assigned && weir_consumer_skip_bare(slot)) {
+            consumer->again = true;
+            return;
+        }
         if (slot && slot->assigned)
             refuse_offset(consumer, topic, message->partition, slot->next);
         break;
@@ -113,11 +117,8 @@ void weir_consumer_on_bad_message(struct weir_consumer *consumer,
         note_unknown(consumer);
         break;
     case RD_KAFKA_RESP_ERR__PARTITION_EOF:
-        if (slot && slot->assigned) {
-            slot->at_end = true;
-            slot->looking = false;
-            slot->next = message->offset > slot->next ? message->offset : slot->next;
-        }
+        if (slot && slot->assigned && !consumer->paused)
+            weir_consumer_met_end(slot, message->offset);
         return;
     default:
         break;

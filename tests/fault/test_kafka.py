@@ -290,6 +290,36 @@ def retention_just_there(checks):
     f.Figures("retention up to the offset", 1).take(weir).show(1, deleted=sum(counted), refused=0)
 
 
+def retention_behind_transactions(checks):
+    """What is deleted beyond the counted offset was never a record: the ends of transactions, and
+    one that was aborted. That is no reason to refuse; a record more is one."""
+    log = f.Log(0)
+    log.topic = t.topic("behind", f.PARTITIONS)
+    committed = len(weirkafka.transactions(log.topic, f.generated(4000), 250))
+    config, redis = log.config("behind"), t.Redis()
+
+    def run(records):
+        weir = t.Weir(config).wait_log("partition claimed", times=f.PARTITIONS)
+        t.wait_until(30, lambda: weir.metric("weir_records_total") == records
+                     and weir.metric("weir_partition_lag") == 0, f"{records} records")
+        time.sleep(0.5)  # a commit says where the end was met
+        checks.equal(weir.stop(), 0, "exit code")
+
+    run(committed)
+    counted, ends = t.offsets(redis, config, f.PARTITIONS), [end for _, end in ends_of(log)]
+    behind = sum(ends) - sum(counted)
+    checks.that(behind >= f.PARTITIONS, f"counted to {counted}, ends {ends}")
+    weirtopics.delete_records(log.topic, dict(enumerate(ends)))
+    run(0)
+    run(0)  # nothing of what was counted is there, and still it is known
+    f.feed(log.topic, f.generated(300, 1))
+    run(300)
+    weirkafka.transactions(log.topic, f.generated(1000, 2), 250)
+    weirtopics.delete_records(log.topic, {p: end for p, end in ends_of(log)})
+    refused(checks, t.Weir(config), "records gone that were not counted", "was counted up to offset")
+    f.Figures("retention behind transactions").show(bare=behind, refused=1)
+
+
 def made_again(topic):
     """False while the old one is still going."""
     try:
@@ -389,7 +419,7 @@ def main():
     checks = t.Checks("kafka")
     f.run_beside(checks, 4, leader_change, broker_away, name_taken, topic_made_again,
                  topic_made_again_longer,
-                 retention_passes, retention_just_there, clock_off, partitions_added,
+                 retention_passes, retention_just_there, retention_behind_transactions, clock_off, partitions_added,
                  transactions_given_up, log_disk_full)
     checks.finish()
 
