@@ -86,6 +86,11 @@ void weir_problems_free(struct weir_problems *problems);
  * in `problems`, the first in `err`. A missing or unreadable file is one problem. */
 int weir_config_load(struct weir_config **config, const char *path, struct weir_problems *problems,
                      struct weir_err *err);
+/* The same for a reload: all that a reload does not take is that of `started`, which must outlive
+ * the new one, and sinks and rules are checked against it. NULL: as weir_config_load. */
+int weir_config_load_over(struct weir_config **config, const char *path,
+                          const struct weir_config *started, struct weir_problems *problems,
+                          struct weir_err *err);
 /* The same for a command: the mistakes go to standard error. */
 int weir_config_load_or_say(struct weir_config **config, const char *path);
 /* As weir_config_load for one rules file alone; metrics and windows are checked when `config` is

@@ -55,6 +55,26 @@ static void keep_values(struct weir_loader *loader, const struct weir_config *co
     weir_buf_close(&out);
 }
 
+/* All but what a reload takes becomes that of the start. Sinks and rules are made after this: of
+ * the topics, metrics and windows that are really in use. */
+static void keep_started(struct weir_loader *loader, struct weir_config *config) {
+    const struct weir_options *options = weir_options_config();
+    const struct weir_config fresh = *config;
+    *config = *loader->started;
+    config->path = fresh.path;
+    config->arena = fresh.arena;
+    for (size_t i = 0; i < options->len; i++) {
+        const struct weir_option *option = &options->items[i];
+        if (!(option->flags & WEIR_OPTION_RELOAD) || strchr(option->path, '['))
+            continue;
+        WEIR_ASSERT(option->size > 0);
+        memcpy((char *)config + option->offset, (const char *)&fresh + option->offset,
+               option->size);
+    }
+    if (!weir_load_node(loader, "alerts.warm_up"))
+        config->warm_up_ms = weir_load_warm_up(config);
+}
+
 static void load_root(struct weir_loader *loader, struct weir_config *config,
                       const struct weir_yaml *root) {
     struct weir_section section = {weir_options_config(), "", config, loader->set};
@@ -65,16 +85,20 @@ static void load_root(struct weir_loader *loader, struct weir_config *config,
     weir_load_metrics(loader, config);
     weir_load_events(loader, config);
     weir_load_plan(loader, config);
+    if (loader->started)
+        keep_started(loader, config);
     weir_load_sinks(loader, config);
     weir_load_rules(loader, config);
     keep_values(loader, config);
 }
 
 static int load(struct weir_config **out, const char *name, const char *bytes, size_t len,
-                bool reads_files, struct weir_problems *problems, struct weir_err *err) {
+                bool reads_files, const struct weir_config *started, struct weir_problems *problems,
+                struct weir_err *err) {
     struct weir_mistakes mistakes;
     struct weir_loader loader;
     open_loader(&loader, &mistakes, name, reads_files);
+    loader.started = started;
     struct weir_config *config = calloc(1, sizeof *config);
     WEIR_ASSERT(config);
     loader.kept = weir_arena_new();
@@ -112,13 +136,19 @@ static int unreadable(const char *path, const char *why, struct weir_problems *p
 
 int weir_config_load(struct weir_config **config, const char *path, struct weir_problems *problems,
                      struct weir_err *err) {
+    return weir_config_load_over(config, path, NULL, problems, err);
+}
+
+int weir_config_load_over(struct weir_config **config, const char *path,
+                          const struct weir_config *started, struct weir_problems *problems,
+                          struct weir_err *err) {
     char why[WEIR_LOAD_WHY_MAX];
     size_t len = 0;
     *config = NULL;
     char *bytes = weir_load_file(path, WEIR_YAML_BYTES_MAX, &len, why);
     if (!bytes)
         return unreadable(path, why, problems, err);
-    int result = load(config, path, bytes, len, true, problems, err);
+    int result = load(config, path, bytes, len, true, started, problems, err);
     free(bytes);
     return result;
 }
@@ -138,7 +168,7 @@ int weir_config_load_or_say(struct weir_config **config, const char *path) {
 int weir_config_load_bytes(struct weir_config **config, const char *name, const char *bytes,
                            size_t len, struct weir_problems *problems, struct weir_err *err) {
     *config = NULL;
-    return load(config, name, bytes, len, false, problems, err);
+    return load(config, name, bytes, len, false, NULL, problems, err);
 }
 
 int weir_config_load_rules(struct weir_rules *rules, const char *path,

@@ -113,9 +113,13 @@ static void read_start(struct weir_loader *loader, struct weir_config *config) {
                      "%s is neither earliest, latest nor a time; write one of them, a time as "
                      "2024-01-31T00:00:00Z",
                      weir_yaml_shown(loader->scratch, node));
-    /* Who joins a stream in its middle takes sessions under way for new ones, until they end. */
-    if (config->start != WEIR_START_EARLIEST && !weir_load_node(loader, "alerts.warm_up"))
-        config->warm_up_ms = config->plan.gap_ms;
+    if (!weir_load_node(loader, "alerts.warm_up"))
+        config->warm_up_ms = weir_load_warm_up(config);
+}
+
+/* Who joins a stream in its middle takes sessions under way for new ones, until they end. */
+int64_t weir_load_warm_up(const struct weir_config *config) {
+    return config->start == WEIR_START_EARLIEST ? 0 : config->plan.gap_ms;
 }
 
 /* Names in a Redis hash tag: braces would end it. */

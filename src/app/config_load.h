@@ -30,6 +30,7 @@ struct weir_loader {
     struct weir_mistakes *mistakes;
     const char *dir;  /* of the config file: other paths are relative to it */
     bool reads_files; /* false: no file is touched, a secret's file reads as "secret" */
+    const struct weir_config *started; /* of a reload, else NULL; see weir_config_load_over */
     const struct weir_yaml *set[WEIR_OPTIONS_MAX]; /* values by option, the defaults' too */
     int sources;
 };
@@ -77,6 +78,9 @@ void weir_load_events(struct weir_loader *loader, struct weir_config *config); /
 void weir_load_sinks(struct weir_loader *loader, struct weir_config *config);
 void weir_load_plan(struct weir_loader *loader, struct weir_config *config);  /* after events */
 void weir_load_rules(struct weir_loader *loader, struct weir_config *config); /* after all */
+
+/* What alerts.warm_up is where nobody wrote it. */
+int64_t weir_load_warm_up(const struct weir_config *config);
 
 /* A Kafka topic's name: what is wrong with it, or NULL. */
 const char *weir_topic_fault(const char *topic);

@@ -5,6 +5,11 @@
 #define FIELD(type_, member_)                                                                      \
     .offset = offsetof(type_, member_), .size = sizeof(((type_ *)0)->member_)
 #define CONFIG(member_) FIELD(struct weir_config, member_)
+/* From the one member to the other: what the second pass makes of a list. */
+#define CONFIG_SPAN(first_, last_)                                                                 \
+    .offset = offsetof(struct weir_config, first_),                                                \
+    .size = offsetof(struct weir_config, last_) + sizeof(((struct weir_config *)0)->last_) -       \
+            offsetof(struct weir_config, first_)
 #define SINK(member_) FIELD(struct weir_sink_draft, member_)
 #define TERM(member_) FIELD(struct weir_term_draft, member_)
 
@@ -150,7 +155,7 @@ static const struct weir_option options[] = {
      .help = "a session with more events is a robot's from there on"},
 
     {"alerts.rules_files", LIST, .example = "[rules/*.yaml]", .max = 64, .flags = RELOAD,
-     .help = "the rules files, as patterns relative to this file"},
+     CONFIG_SPAN(rules_files, rules), .help = "the rules files, as patterns relative to this file"},
     {"alerts.repeat_interval", DURATION, "4h", .min = SECOND_MS, .max = 90 * DAY_MS,
      CONFIG(repeat_interval_ms), .flags = RELOAD,
      .help = "a firing alert is sent again this often"},
@@ -166,7 +171,7 @@ static const struct weir_option options[] = {
      .help = "alerts waiting for one sink; beyond it the oldest are dropped and counted"},
 
     {"sinks", LIST, .example = "[ { type: log } ]", .max = 16, .flags = RELOAD,
-     .help = "where alerts go besides Redis"},
+     CONFIG_SPAN(sinks, sinks_len), .help = "where alerts go besides Redis"},
     {"sinks[].type", CHOICE, .example = "webhook", .choices = sink_types, SINK(type),
      .flags = REQUIRED | RELOAD,
      .help = "`log`: weir's own log; `kafka`: a topic; `webhook`: a "

@@ -19,7 +19,8 @@ enum weir_option_type {
     WEIR_OPTION_INTEGER,  /* in any integer */
     WEIR_OPTION_SHARE,    /* double: a number, or a percentage */
     WEIR_OPTION_CHOICE,   /* the n-th of `choices`, in a bool or an enum */
-    WEIR_OPTION_LIST,     /* const struct weir_yaml *, or no field: the loader's second pass */
+    WEIR_OPTION_LIST,     /* no field to store in: the loader's second pass. Its offset and size are
+                             of what that makes, where a reload takes it */
     WEIR_OPTION_MAP,      /* the same */
 };
 

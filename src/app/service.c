@@ -78,7 +78,8 @@ static void tell_memory(const struct weir_config *config) {
 
 int weir_service_start(struct weir_service *service, struct weir_config *config, bool rebuild,
                        struct weir_err *err) {
-    *service = (struct weir_service){.config = config, .started_us = weir_clock_monotonic_us()};
+    *service = (struct weir_service){
+        .config = config, .started = config, .started_us = weir_clock_monotonic_us()};
     pthread_mutex_init(&service->lock, NULL);
     tell_memory(config);
     int status = check_redis(config, err);
@@ -175,32 +176,46 @@ static void keep_old(struct weir_service *service, struct weir_config *config) {
     service->old_configs[service->old_configs_len++] = config;
 }
 
-void weir_service_reload(struct weir_service *service) {
-    struct weir_config *fresh = NULL;
+static int load(struct weir_config **config, const struct weir_service *service,
+                const struct weir_config *started) {
     struct weir_problems problems = {0};
     struct weir_err err;
-    char sentence[SENTENCE_MAX];
-    if (weir_config_load(&fresh, service->config->path, &problems, &err) != 0) {
-        for (size_t i = 0; i < problems.len; i++)
-            weir_log(WEIR_LOG_ERROR, "reload", problems.lines[i], WEIR_LOG_END);
+    int status = weir_config_load_over(config, service->started->path, started, &problems, &err);
+    for (size_t i = 0; i < problems.len; i++)
+        weir_log(WEIR_LOG_ERROR, "reload", problems.lines[i], WEIR_LOG_END);
+    if (status != 0)
         weir_log(WEIR_LOG_ERROR, "reload", "nothing was changed; the config has mistakes",
                  WEIR_INT("mistakes", (int64_t)problems.len), WEIR_LOG_END);
-        weir_problems_free(&problems);
-        return;
-    }
     weir_problems_free(&problems);
-    bool restart =
-        weir_config_restart_needed(service->config, fresh, sentence, sizeof sentence) != 0;
-    if (restart)
+    return status;
+}
+
+/* What was written is looked at for its own sake first: then it is said what of it will not be
+ * taken, and the rest is read again over what stays. */
+static int load_fresh(struct weir_config **fresh, const struct weir_service *service) {
+    struct weir_config *written = NULL;
+    char sentence[SENTENCE_MAX];
+    if (load(&written, service, NULL) != 0)
+        return -WEIR_ERR_INPUT;
+    if (weir_config_restart_needed(service->started, written, sentence, sizeof sentence) != 0)
         weir_log(WEIR_LOG_WARN, "reload", sentence, WEIR_LOG_END);
-    if (fresh->plan.fingerprint != service->config->plan.fingerprint) {
+    bool same = written->plan.fingerprint == service->started->plan.fingerprint;
+    weir_config_free(written);
+    if (!same) {
         weir_log(WEIR_LOG_ERROR, "reload",
                  "nothing was changed: the config counts differently, which needs a restart with "
                  "a new kafka.group or --rebuild; put the old definitions back to reload rules",
                  WEIR_LOG_END);
-        weir_config_free(fresh);
-        return;
+        return -WEIR_ERR_INPUT;
     }
+    return load(fresh, service, service->started);
+}
+
+void weir_service_reload(struct weir_service *service) {
+    struct weir_config *fresh = NULL;
+    struct weir_err err;
+    if (load_fresh(&fresh, service) != 0)
+        return;
     weir_log_setup(fresh->log_level, fresh->log_format);
     weir_evaluator_reload(service->evaluator, fresh);
     pthread_mutex_lock(&service->lock);

@@ -20,7 +20,8 @@ struct weir_service {
     pthread_mutex_t lock;       /* guards config and outbox, which a reload replaces: hold it in
                                    other threads while using them */
     struct weir_config *config; /* the present one */
-    struct weir_config **old_configs; /* earlier ones, which workers still read */
+    const struct weir_config *started; /* the first one: what a reload does not take stays its */
+    struct weir_config **old_configs;  /* earlier ones, which workers still read */
     size_t old_configs_len;
     struct weir_worker **workers;
     int workers_len;
@@ -39,8 +40,8 @@ int weir_service_start(struct weir_service *service, struct weir_config *config,
                        struct weir_err *err);
 /* True when a worker has ended by itself: stop gives the reason. */
 bool weir_service_failed(const struct weir_service *service);
-/* Reads the config file again; takes over rules, sinks and log level, and says what else changed
- * and needs a restart. On any mistake nothing changes. */
+/* Reads the config file again; takes over rules, sinks and log level, and says each time what
+ * else is not as at the start: that stays until a restart. On any mistake nothing changes. */
 void weir_service_reload(struct weir_service *service);
 /* Says in the log when more partitions are assigned here than fit in `memory`, or the windows over
  * all partitions outgrow their share of it; once, until that changes. */

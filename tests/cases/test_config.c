@@ -374,6 +374,64 @@ static void test_restart(void) {
                   "`kafka.rdkafka`");
 }
 
+/* Field by field of the table: which of the two configs it is of. */
+static void check_over(const struct weir_config *started, const struct weir_config *over) {
+    const struct weir_options *options = weir_options_config();
+    size_t kept = 0;
+    for (size_t i = 0; i < options->len; i++) {
+        const struct weir_option *option = &options->items[i];
+        if (option->size == 0 || strchr(option->path, '[') ||
+            (option->flags & WEIR_OPTION_RELOAD) != 0)
+            continue;
+        kept++;
+        if (memcmp((const char *)started + option->offset, (const char *)over + option->offset,
+                   option->size) != 0)
+            printf("%s is not that of the start\n", option->path);
+        else
+            continue;
+        CHECK(false);
+    }
+    CHECK(kept > 20);
+    CHECK(over->kafka.topics == started->kafka.topics && over->metrics == started->metrics);
+    CHECK_INT(over->start, WEIR_START_LATEST);
+    CHECK_INT(over->warm_up_ms, over->plan.gap_ms); /* follows from the start that is kept */
+    CHECK_INT(over->repeat_interval_ms, MINUTE_MS);
+    CHECK_INT(over->log_level, WEIR_LOG_WARN);
+    CHECK_INT(over->sinks_len, 1);
+    CHECK(over->sinks_len == 1 && strcmp(over->sinks[0].name, "log-1") == 0);
+}
+
+static void test_reload(void) {
+    static const char before[] = "kafka: { brokers: [a], topics: [b], start: latest }\n"
+                                 "redis: { url: redis://a/1 }\n";
+    static const char after[] =
+        "kafka: { brokers: [c], topics: [d, e], group: g, client_id: h, prefetch: 9MiB,\n"
+        "         dead_letter_topic: i }\n"
+        "redis: { url: redis://a/2 }\n"
+        "events: { preset: otto, max_values: 7, max_record: 1KiB, currency: { to: EUR } }\n"
+        "sessions: { gap: 1m, cap: 2m, bounce: single_event, recovery: 1h, cart: any, max_open: 9 "
+        "}\n"
+        "time: { out_of_orderness: 1s, allowed_lateness: 1s, idle_timeout: 1s, max_ahead: 1s }\n"
+        "bots: { user_agents: none, max_events_per_session: 5 }\n"
+        "workers: 2\nhttp: { listen: off }\ncommit: { interval: 1s }\n"
+        "publish: { top: 1, retention: 1h }\nwindows: [1m]\n"
+        "alerts: { repeat_interval: 1m }\nsinks: [ { type: log } ]\nlog: { level: warn }\n";
+    char path[] = "/tmp/weir-config-XXXXXX";
+    int file = mkstemp(path);
+    CHECK(file >= 0 && write(file, after, sizeof after - 1) == (ssize_t)sizeof after - 1);
+    close(file);
+    struct weir_config *started = load_text(before), *over = NULL;
+    struct weir_problems problems = {0};
+    struct weir_err err = {0};
+    CHECK_INT(weir_config_load_over(&over, path, started, &problems, &err), 0);
+    weir_problems_free(&problems);
+    if (started && over)
+        check_over(started, over);
+    weir_config_free(over);
+    weir_config_free(started);
+    unlink(path);
+}
+
 static void test_values(void) {
     int64_t value = 0;
     double number = 0;
@@ -416,5 +474,6 @@ int main(void) {
     test_memory();
     test_fingerprint();
     test_restart();
+    test_reload();
     return check_done("test_config");
 }

@@ -7,6 +7,7 @@ the half hour before now.
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -371,6 +372,51 @@ def reload(checks):
     checks.equal(weir.stop(), 0, "exit code")
 
 
+def reload_of_the_rest(checks):
+    """What needs a restart stays as it was at the start, and each reload says so again."""
+    hook = Webhook()
+    ratio = {"ratio": [{"count": "purchase"}, {"count": "page_view"}]}
+    shop = Shop("rest", rule("First"), metrics={"per_view": ratio},
+                sinks=[{"type": "webhook", "url": hook.url, "secret": SECRET}])
+    weir = shop.start()
+    shop.slide(DE=0.5, FR=0.5)
+    topics, group = shop.config.tree["kafka"]["topics"], shop.config.group + "-other"
+    elsewhere = re.sub(r"/\d+$", "", shop.config.redis) + "/9"
+    for times in (1, 2):
+        rules = [rule("First"), rule("Second", below=0.3)][:times]
+        shop.config.change(kafka={"group": group, "topics": [*topics, "no-such-topic"]},
+                           redis={"url": elsewhere}, publish={"top": 1},
+                           time={"out_of_orderness": "0s", "idle_timeout": "1s"})
+        shop.config.rules(*rules)
+        weir.signal(signal.SIGHUP)
+        weir.wait_log("are taken over", times=times)
+        said = [line for line in weir.log().splitlines() if "which a reload does not take" in line]
+        checks.equal(len(said), times, "warnings of what is not taken")
+        for name in ("kafka.topics", "kafka.group", "redis.url", "time.idle_timeout", "publish.top"):
+            checks.contains(said[-1], f"`{name}`", "the warning")
+        shop.slide(DE=0.15, FR=0.15)
+    checks.equal([labels_of(request)["alertname"] for request in hook.wait(2)],
+                 ["First", "Second"], "what the webhook got")
+    top = shop.redis.do("ZRANGE", shop.config.key("top:10s:country"), 0, -1)
+    checks.that({b"DE", b"FR"} <= set(top), f"segments that are published: {top}")
+    for redis in (shop.redis, t.Redis(elsewhere)):
+        checks.equal(redis.keys(f"weir:{{{group}*"), [], "keys of the group that is not taken")
+    checks.equal(t.Redis(elsewhere).keys(shop.config.key("*")), [], "keys in the other Redis")
+    checks.equal(weir.http("/-/ready")[0], 200, "/-/ready")
+    # a rule can only look at what the process has, though the file is in order
+    shop.config.change(metrics={"by_view": ratio})
+    shop.config.rules(rule("Second", metric="by_view"))
+    code, out, _ = t.command("check", "config", shop.config.path)
+    checks.equal(code, 0, f"exit code of check config: {out[-300:]}")
+    weir.signal(signal.SIGHUP)
+    weir.wait_log("nothing was changed; the config has mistakes")
+    checks.contains(weir.log(), "rules.yaml:1:", "the log on a rule over what is not taken")
+    shop.slide(DE=0.15, FR=0.15)
+    checks.equal(sorted(a["rule"] for a in shop.firing()), ["First", "Second"],
+                 "firing after a rule over a metric that needs a restart")
+    checks.equal(weir.stop(), 0, "exit code")
+
+
 def conditions(checks):
     """min_sample, drops_by, rises_by, by: each fires where it should and nowhere else."""
     shop = Shop("conditions",
@@ -471,8 +517,8 @@ def catching_up(checks):
 def main():
     t.need_services("kcat")
     checks = t.Checks("alerts")
-    parts = [life_cycle, survives_kill, wakes, silences, reload, conditions, suspect,
-             catching_up]
+    parts = [life_cycle, survives_kill, wakes, silences, reload, reload_of_the_rest, conditions,
+             suspect, catching_up]
     checks.run(*parts)
     checks.finish()
 
