@@ -22,6 +22,12 @@ static struct weir_worker_figures *copy_workers(const struct weir_service *servi
     return workers;
 }
 
+static void free_workers(struct weir_worker_figures *workers, const struct weir_service *service) {
+    for (int i = 0; i < service->workers_len; i++)
+        weir_worker_figures_close(&workers[i]);
+    free(workers);
+}
+
 static struct weir_sink_figures *copy_sinks(struct weir_service *service, size_t *len) {
     struct weir_sink_figures *sinks = NULL;
     *len = 0;
@@ -63,7 +69,7 @@ void weir_admin_metrics(struct weir_admin *admin, const struct weir_request *req
     pthread_mutex_unlock(&service->lock);
     response->content_type = "text/plain; version=0.0.4; charset=utf-8";
     weir_metrics_text(&response->body, &input);
-    free(workers);
+    free_workers(workers, service);
     free(sinks);
 }
 
@@ -143,7 +149,7 @@ void weir_admin_healthy(struct weir_admin *admin, const struct weir_request *req
     (void)request;
     check_life(admin->service, workers, reasons);
     put_verdict(response, "healthy", reasons);
-    free(workers);
+    free_workers(workers, admin->service);
 }
 
 void weir_admin_ready(struct weir_admin *admin, const struct weir_request *request,
@@ -156,7 +162,7 @@ void weir_admin_ready(struct weir_admin *admin, const struct weir_request *reque
     check_workers(admin->service, workers, reasons);
     check_evaluator(admin->service, reasons);
     put_verdict(response, "ready", reasons);
-    free(workers);
+    free_workers(workers, admin->service);
 }
 
 void weir_admin_reload(struct weir_admin *admin, const struct weir_request *request,

@@ -1,4 +1,5 @@
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "app/worker_state.h"
@@ -72,14 +73,13 @@ static int read_all(struct weir_worker *w) {
 static void show_offsets(struct weir_worker *w) {
     if (!w->figures.kafka_up)
         return; /* librdkafka logs every one that fails */
-    struct weir_topic_partition offsets[256];
     size_t len = 0;
-    for (size_t i = 0; i < w->owned_len && len < 256; i++)
+    for (size_t i = 0; i < w->owned_len; i++)
         if (w->owned[i]->state)
-            offsets[len++] = (struct weir_topic_partition){w->owned[i]->topic, w->owned[i]->number,
-                                                           w->owned[i]->next};
+            w->offsets[len++] = (struct weir_topic_partition){
+                w->owned[i]->topic, w->owned[i]->number, w->owned[i]->next};
     if (len > 0)
-        weir_consumer_commit_for_display(w->consumer, offsets, len);
+        weir_consumer_commit_for_display(w->consumer, w->offsets, len);
 }
 
 /* Redis is away: the group's membership is kept by polling, nothing is consumed, and the same
@@ -146,12 +146,34 @@ int weir_commit_all(struct weir_worker *w) {
     return 0;
 }
 
+/* Room is made when more are assigned than ever before. */
+static void make_room(struct weir_worker_figures *figures, size_t partitions) {
+    if (partitions <= figures->partitions_room)
+        return;
+    figures->partitions = realloc(figures->partitions, partitions * sizeof *figures->partitions);
+    WEIR_ASSERT(figures->partitions != NULL);
+    figures->partitions_room = (uint32_t)partitions;
+}
+
+void weir_commit_copy_figures(struct weir_worker_figures *to,
+                              const struct weir_worker_figures *from) {
+    make_room(to, from->partitions_len);
+    struct weir_partition_figures *partitions = to->partitions;
+    uint32_t room = to->partitions_room;
+    *to = *from;
+    to->partitions = partitions;
+    to->partitions_room = room;
+    if (from->partitions_len > 0)
+        memcpy(partitions, from->partitions, from->partitions_len * sizeof *partitions);
+}
+
 void weir_commit_show_figures(struct weir_worker *w) {
     struct weir_worker_figures *figures = &w->figures;
     figures->seen_us = weir_clock_monotonic_us();
     figures->assigned = (uint32_t)w->owned_len;
     figures->partitions_len = 0;
     figures->caught_up = w->owned_len > 0;
+    make_room(figures, w->owned_len);
     if (w->consumer) {
         figures->kafka_up = weir_consumer_reachable(w->consumer);
         figures->kafka_errors = weir_consumer_errors(w->consumer);
@@ -164,8 +186,8 @@ void weir_commit_show_figures(struct weir_worker *w) {
         figures->dead_letters_failed = weir_producer_failed(w->dead_letters);
     for (size_t i = 0; i < w->owned_len; i++) {
         const struct weir_owned *owned = w->owned[i];
-        if (!owned->state || figures->partitions_len == WEIR_FIGURES_PARTITIONS_MAX) {
-            figures->caught_up &= owned->state != NULL;
+        if (!owned->state) {
+            figures->caught_up = false;
             continue;
         }
         struct weir_partition_figures *shown = &figures->partitions[figures->partitions_len++];
@@ -177,6 +199,6 @@ void weir_commit_show_figures(struct weir_worker *w) {
         figures->caught_up &= shown->lag <= 0;
     }
     pthread_mutex_lock(&w->lock);
-    w->shown = *figures;
+    weir_commit_copy_figures(&w->shown, figures);
     pthread_mutex_unlock(&w->lock);
 }

@@ -43,7 +43,9 @@ void weir_own_free(struct weir_worker *w) {
         free(w->owned[i]);
     }
     free(w->owned);
+    free(w->offsets);
     w->owned = NULL;
+    w->offsets = NULL;
     w->owned_len = w->last_owned = 0;
 }
 
@@ -53,7 +55,8 @@ void weir_own_assigned(void *context, struct weir_topic_partition *partitions, s
     struct weir_worker *w = context;
     weir_own_free(w);
     w->owned = calloc(len + 1, sizeof(struct weir_owned *));
-    WEIR_ASSERT(w->owned != NULL);
+    w->offsets = calloc(len + 1, sizeof *w->offsets);
+    WEIR_ASSERT(w->owned != NULL && w->offsets != NULL);
     for (size_t i = 0; i < len; i++) {
         struct weir_owned *owned = calloc(1, sizeof *owned);
         WEIR_ASSERT(owned != NULL);

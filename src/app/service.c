@@ -131,14 +131,13 @@ int weir_service_stop(struct weir_service *service, struct weir_err *err) {
 /* ---- memory ---- */
 
 static uint32_t assigned_here(struct weir_service *service) {
-    struct weir_worker_figures *figures = malloc(sizeof *figures);
+    struct weir_worker_figures figures = {0};
     uint32_t assigned = 0;
-    WEIR_ASSERT(figures != NULL);
     for (int i = 0; i < service->workers_len; i++) {
-        weir_worker_figures(service->workers[i], figures);
-        assigned += figures->assigned;
+        weir_worker_figures(service->workers[i], &figures);
+        assigned += figures.assigned;
     }
-    free(figures);
+    weir_worker_figures_close(&figures);
     return assigned;
 }
 

@@ -38,26 +38,25 @@ static void see_thread(const struct weir_watchdog *dog, struct sight *sight, con
 
 static struct sight look(const struct weir_watchdog *dog) {
     struct sight sight = {.lives = true};
-    struct weir_worker_figures *figures = malloc(sizeof *figures);
+    struct weir_worker_figures figures = {0};
     struct weir_evaluator_figures evaluator;
-    WEIR_ASSERT(figures != NULL);
     uint32_t partitions = 0;
     int64_t lag = 0;
     const char *waits = "";
     for (int i = 0; i < dog->service->workers_len; i++) {
         char what[32];
-        weir_worker_figures(dog->service->workers[i], figures);
+        weir_worker_figures(dog->service->workers[i], &figures);
         snprintf(what, sizeof what, "worker %d", i);
-        see_thread(dog, &sight, what, figures->seen_us);
-        partitions += figures->partitions_len;
-        for (uint32_t p = 0; p < figures->partitions_len; p++)
-            lag += figures->partitions[p].lag > 0 ? figures->partitions[p].lag : 0;
-        if (figures->stalled)
+        see_thread(dog, &sight, what, figures.seen_us);
+        partitions += figures.partitions_len;
+        for (uint32_t p = 0; p < figures.partitions_len; p++)
+            lag += figures.partitions[p].lag > 0 ? figures.partitions[p].lag : 0;
+        if (figures.stalled)
             waits = "; waits for Redis";
-        else if (!figures->kafka_up)
+        else if (!figures.kafka_up)
             waits = "; waits for Kafka";
     }
-    free(figures);
+    weir_worker_figures_close(&figures);
     weir_evaluator_figures(dog->service->evaluator, &evaluator);
     if (!evaluator.redis_up) /* a worker with nothing to commit does not ask */
         waits = "; waits for Redis";

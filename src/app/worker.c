@@ -177,6 +177,8 @@ static void close_all(struct weir_worker *w) {
     weir_decoder_free(w->decoder);
     weir_mapping_free(w->mapping);
     free(w->records);
+    weir_worker_figures_close(&w->figures);
+    weir_worker_figures_close(&w->shown);
 }
 
 /* A topic that was just made is not known to every broker at once. */
@@ -292,9 +294,15 @@ int weir_worker_join(struct weir_worker *w, struct weir_err *err) {
 
 void weir_worker_figures(struct weir_worker *w, struct weir_worker_figures *figures) {
     pthread_mutex_lock(&w->lock);
-    *figures = w->shown;
+    weir_commit_copy_figures(figures, &w->shown);
     pthread_mutex_unlock(&w->lock);
     int64_t seen_us = atomic_load(&w->seen_us);
     if (seen_us > figures->seen_us)
         figures->seen_us = seen_us;
+}
+
+void weir_worker_figures_close(struct weir_worker_figures *figures) {
+    free(figures->partitions);
+    figures->partitions = NULL;
+    figures->partitions_len = figures->partitions_room = 0;
 }

@@ -14,8 +14,6 @@
 #include "weir/config.h"
 #include "weir/partition.h"
 
-#define WEIR_FIGURES_PARTITIONS_MAX 256
-
 struct weir_partition_figures {
     const char *topic; /* borrowed from the config */
     int32_t number;
@@ -35,8 +33,8 @@ struct weir_worker_figures {
     bool caught_up;                   /* no partition is behind its end */
     int64_t seen_us;                  /* monotonic; the watchdog's sign of life */
     uint32_t assigned;                /* partitions, also those that are not claimed yet */
-    uint32_t partitions_len;
-    struct weir_partition_figures partitions[WEIR_FIGURES_PARTITIONS_MAX];
+    uint32_t partitions_len, partitions_room;
+    struct weir_partition_figures *partitions; /* owned; as many as were ever assigned at once */
 };
 
 struct weir_worker;
@@ -53,7 +51,9 @@ int weir_worker_join(struct weir_worker *worker, struct weir_err *err);
 /* True when the thread has ended by itself: the process must end with its error. */
 bool weir_worker_failed(const struct weir_worker *worker);
 
-/* A copy of the figures; any thread. */
+/* A copy of the figures; any thread. `figures` is zeroed, or one of an earlier call. */
 void weir_worker_figures(struct weir_worker *worker, struct weir_worker_figures *figures);
+/* Frees what they point to. */
+void weir_worker_figures_close(struct weir_worker_figures *figures);
 
 #endif

@@ -64,7 +64,8 @@ struct weir_worker {
 
     struct weir_owned **owned;
     size_t owned_len, last_owned;
-    bool reassign;      /* the consumer must be told where to read on */
+    struct weir_topic_partition *offsets; /* owned_len: what is committed for display */
+    bool reassign;                        /* the consumer must be told where to read on */
     bool fresh;         /* something was claimed, and none of its records has come */
     int64_t commit_us;  /* when the next commit is due */
     int64_t joined_us;  /* when it joined the group again, 0: never */
@@ -98,6 +99,8 @@ void weir_own_free(struct weir_worker *worker);
 /* Commits every partition. With Redis away: stops consuming and tries again later. */
 int weir_commit_all(struct weir_worker *worker);
 void weir_commit_show_figures(struct weir_worker *worker);
+void weir_commit_copy_figures(struct weir_worker_figures *to,
+                              const struct weir_worker_figures *from);
 
 /* deadletter.c */
 void weir_dead_letter(struct weir_worker *worker, const struct weir_record *record,

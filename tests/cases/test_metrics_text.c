@@ -7,6 +7,7 @@
 #include "check.h"
 
 static struct weir_worker_figures workers[2];
+static struct weir_partition_figures partitions[2];
 
 static struct weir_metrics_input figures(void) {
     static struct weir_evaluator_figures evaluator = {.leader = true,
@@ -29,15 +30,16 @@ static struct weir_metrics_input figures(void) {
                                               .kafka_up = true,
                                               .seen_us = 3000000,
                                               .assigned = 2,
-                                              .partitions_len = 2};
+                                              .partitions_len = 2,
+                                              .partitions = partitions};
     workers[0].rejected[WEIR_BAD_JSON] = 5;
     workers[0].rejected[WEIR_LATE] = 77;
-    workers[0].partitions[0] = (struct weir_partition_figures){
+    partitions[0] = (struct weir_partition_figures){
         .topic = "a\"b\\c\nd",
         .number = 3,
         .lag = 12,
         .status = {.offset = 100, .watermark_ms = 998500, .open_sessions = 6, .memory_bytes = 99}};
-    workers[0].partitions[1] =
+    partitions[1] =
         (struct weir_partition_figures){.topic = "t",
                                         .number = 4,
                                         .lag = -1,

@@ -320,6 +320,7 @@ int main(void) {
         return 77;
     }
     static struct weir_worker worker;
+    struct weir_partition_figures partition = {.topic = "t", .number = 1, .lag = 4};
     struct weir_worker *workers[] = {&worker};
     struct weir_config config = {
         .kafka = {.group = group_text},
@@ -334,9 +335,8 @@ int main(void) {
     worker.shown = (struct weir_worker_figures){.redis_up = true,
                                                 .kafka_up = true,
                                                 .seen_us = weir_clock_monotonic_us(),
-                                                .partitions_len = 1};
-    worker.shown.partitions[0] =
-        (struct weir_partition_figures){.topic = "t", .number = 1, .lag = 4};
+                                                .partitions_len = 1,
+                                                .partitions = &partition};
     CHECK_INT(weir_redis_new(&redis, url, 5000, &err), 0);
     CHECK_INT(weir_admin_new(&admin, &service, &err), 0);
     forget();
