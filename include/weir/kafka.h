@@ -202,6 +202,12 @@ int weir_mock_kafka_create_topic(struct weir_mock_kafka *mock, const char *topic
                                  struct weir_err *err);
 void weir_mock_kafka_free(struct weir_mock_kafka *mock);
 
+/* Whether clients take the property: 0, or -WEIR_ERR_INPUT with the reason and remedy, in which its
+ * value may stand. *known is false where there is no property of that name. Nothing is loaded or
+ * opened: plugin.library.paths counts as good. */
+int weir_kafka_check_property(const struct weir_kafka_property *property, bool *known,
+                              struct weir_err *err);
+
 /* Of librdkafka at run time; static storage. */
 const char *weir_kafka_library_version(void);
 

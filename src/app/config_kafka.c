@@ -149,6 +149,26 @@ static const char *reserved(const char *property) {
     return NULL;
 }
 
+/* What librdkafka says of a value may have the value in it: not where it is a secret. */
+static bool check_property(struct weir_loader *loader, const struct weir_kafka_property *property,
+                           const struct weir_yaml *key, const struct weir_yaml *node, bool file) {
+    struct weir_err err;
+    bool known;
+    if (weir_kafka_check_property(property, &known, &err) == 0)
+        return true;
+    bool secret = file || strcmp(node->text, node->written) != 0;
+    if (!known)
+        WEIR_MISTAKE(loader->mistakes, key,
+                     "librdkafka has no property `%s`; correct the name, or remove it",
+                     property->name);
+    else
+        WEIR_MISTAKE(loader->mistakes, node, "%s",
+                     secret ? "librdkafka does not take this value; write one that it documents, "
+                              "or remove it"
+                            : err.text);
+    return false;
+}
+
 static void read_property(struct weir_loader *loader, struct weir_config *config,
                           struct weir_kafka_property *properties, const struct weir_yaml *key,
                           const struct weir_yaml *node) {
@@ -180,8 +200,11 @@ static void read_property(struct weir_loader *loader, struct weir_config *config
             return;
         }
     }
-    properties[config->kafka.properties_len].name = name;
-    properties[config->kafka.properties_len++].value = weir_arena_text(loader->kept, value);
+    struct weir_kafka_property property = {name, weir_arena_text(loader->kept, value)};
+    bool real = loader->reads_files || !file; /* else it only stands in for a secret */
+    if (real && !check_property(loader, &property, key, node, file))
+        return;
+    properties[config->kafka.properties_len++] = property;
 }
 
 void weir_load_kafka(struct weir_loader *loader, struct weir_config *config) {

@@ -216,6 +216,27 @@ rd_kafka_conf_t *weir_kafka_conf_new(const struct weir_kafka_options *options,
     return NULL;
 }
 
+int weir_kafka_check_property(const struct weir_kafka_property *property, bool *known,
+                              struct weir_err *err) {
+    char words[512];
+    *known = true;
+    int code = refuse_reserved(property, WEIR_KAFKA_CONSUMER, err);
+    if (code == 0)
+        code = refuse_reserved(property, WEIR_KAFKA_PRODUCER, err);
+    if (code != 0 || strcmp(property->name, "plugin.library.paths") == 0)
+        return code;
+    rd_kafka_conf_t *conf = rd_kafka_conf_new();
+    rd_kafka_conf_res_t result =
+        rd_kafka_conf_set(conf, property->name, property->value, words, sizeof words);
+    rd_kafka_conf_destroy(conf);
+    *known = result != RD_KAFKA_CONF_UNKNOWN;
+    if (result == RD_KAFKA_CONF_OK)
+        return 0;
+    words[strcspn(words, "\n")] = '\0'; /* some end with a line */
+    return weir_err_set(err, WEIR_ERR_INPUT,
+                        "%s; write a value that librdkafka documents, or remove it", words);
+}
+
 rd_kafka_t *weir_kafka_handle_new(rd_kafka_conf_t *conf, enum weir_kafka_role role,
                                   struct weir_err *err) {
     char words[512];
