@@ -72,6 +72,9 @@ struct weir_config {
     enum weir_log_level log_level;
     enum weir_log_format log_format;
 
+    char **warnings; /* as mistakes are told, of what is in order and yet hardly meant */
+    size_t warnings_len;
+
     void *arena; /* what the pointers above point into */
 };
 

@@ -36,6 +36,17 @@ static void print_rules(const struct weir_rules *rules) {
     }
 }
 
+/* `weir replay` needs neither of them. */
+static void print_verdict(const struct weir_config *config) {
+    bool kafka = config->kafka.brokers && config->kafka.topics_len > 0, redis = config->redis_url;
+    if (kafka && redis)
+        printf("ok\n");
+    else
+        printf("ok for weir replay; for weir run add the section%s %s%s%s\n",
+               kafka || redis ? "" : "s", kafka ? "" : "kafka", kafka || redis ? "" : " and ",
+               redis ? "" : "redis");
+}
+
 static void print_digest(const struct weir_config *config) {
     char windows[WEIR_WINDOWS_MAX][WEIR_NAME_WINDOW_MAX];
     const char *names[WEIR_WINDOWS_MAX];
@@ -43,7 +54,8 @@ static void print_digest(const struct weir_config *config) {
         weir_window_name(windows[i], sizeof windows[i], config->plan.windows_ms[i]);
         names[i] = windows[i];
     }
-    printf("ok\n  %-11s %s\n", "group", config->kafka.group);
+    print_verdict(config);
+    printf("  %-11s %s\n", "group", config->kafka.group);
     print_list("topics", config->kafka.topics, config->kafka.topics_len);
     print_list("windows", names, config->plan.windows_len);
     print_list("dimensions", (const char *const *)config->dimension_names,
@@ -53,6 +65,8 @@ static void print_digest(const struct weir_config *config) {
         printf(" %s", config->sinks[i].name);
     printf("%s\n", config->sinks_len == 0 ? " none" : "");
     print_rules(&config->rules);
+    for (size_t i = 0; i < config->warnings_len; i++)
+        printf("warning: %s\n", config->warnings[i]);
 }
 
 static int load(struct weir_config **config, const char *path) {

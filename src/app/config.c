@@ -92,12 +92,25 @@ static void load_root(struct weir_loader *loader, struct weir_config *config,
     keep_values(loader, config);
 }
 
+static void keep_warnings(struct weir_loader *loader, struct weir_config *config) {
+    struct weir_problems lines;
+    struct weir_err first;
+    weir_mistakes_give(loader->warnings, &lines, &first);
+    config->warnings = weir_arena_take(loader->kept, sizeof *config->warnings * (lines.len + 1));
+    config->warnings_len = lines.len;
+    for (size_t i = 0; i < lines.len; i++)
+        config->warnings[i] = weir_arena_text(loader->kept, lines.lines[i]);
+    weir_problems_free(&lines);
+}
+
 static int load(struct weir_config **out, const char *name, const char *bytes, size_t len,
                 bool reads_files, const struct weir_config *started, struct weir_problems *problems,
                 struct weir_err *err) {
-    struct weir_mistakes mistakes;
+    struct weir_mistakes mistakes, warnings;
     struct weir_loader loader;
     open_loader(&loader, &mistakes, name, reads_files);
+    weir_mistakes_init(&warnings);
+    loader.warnings = &warnings;
     loader.started = started;
     struct weir_config *config = calloc(1, sizeof *config);
     WEIR_ASSERT(config);
@@ -111,6 +124,8 @@ static int load(struct weir_config **out, const char *name, const char *bytes, s
     const struct weir_yaml *root = weir_yaml_parse(loader.scratch, source, bytes, len, &mistakes);
     if (root)
         load_root(&loader, config, root);
+    keep_warnings(&loader, config);
+    weir_mistakes_close(&warnings);
     int result = weir_mistakes_give(&mistakes, problems, err);
     *out = config;
     if (result != 0) {

@@ -28,7 +28,8 @@ struct weir_loader {
     struct weir_arena *scratch; /* the trees: freed after loading */
     struct weir_arena *kept;    /* what the config points to */
     struct weir_mistakes *mistakes;
-    const char *dir;  /* of the config file: other paths are relative to it */
+    struct weir_mistakes *warnings; /* of a config; see weir_config.warnings */
+    const char *dir;                /* of the config file: other paths are relative to it */
     bool reads_files; /* false: no file is touched, a secret's file reads as "secret" */
     const struct weir_config *started; /* of a reload, else NULL; see weir_config_load_over */
     const struct weir_yaml *set[WEIR_OPTIONS_MAX]; /* values by option, the defaults' too */

@@ -61,6 +61,10 @@ static void add_pattern(struct files *files, const struct weir_yaml *item, const
         WEIR_MISTAKE(loader->mistakes, item,
                      "%s cannot be searched; check the folder's permissions",
                      weir_yaml_shown(loader->scratch, item));
+    if (code == GLOB_NOMATCH)
+        WEIR_MISTAKE(loader->warnings, item,
+                     "%s matches no file, so no rule comes from it; correct it, or remove it",
+                     weir_yaml_shown(loader->scratch, item));
     for (size_t i = 0; code == 0 && i < matches.gl_pathc; i++)
         add_file(files, item, matches.gl_pathv[i]);
     if (code == 0)

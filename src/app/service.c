@@ -76,11 +76,17 @@ static void tell_memory(const struct weir_config *config) {
                  WEIR_INT("windows_bytes", (int64_t)config->memory.windows), WEIR_LOG_END);
 }
 
+static void tell_warnings(const struct weir_config *config) {
+    for (size_t i = 0; i < config->warnings_len; i++)
+        weir_log(WEIR_LOG_WARN, "config", config->warnings[i], WEIR_LOG_END);
+}
+
 int weir_service_start(struct weir_service *service, struct weir_config *config, bool rebuild,
                        struct weir_err *err) {
     *service = (struct weir_service){
         .config = config, .started = config, .started_us = weir_clock_monotonic_us()};
     pthread_mutex_init(&service->lock, NULL);
+    tell_warnings(config);
     tell_memory(config);
     int status = check_redis(config, err);
     if (status == 0 && rebuild)
@@ -216,6 +222,7 @@ void weir_service_reload(struct weir_service *service) {
     if (load_fresh(&fresh, service) != 0)
         return;
     weir_log_setup(fresh->log_level, fresh->log_format);
+    tell_warnings(fresh);
     weir_evaluator_reload(service->evaluator, fresh);
     pthread_mutex_lock(&service->lock);
     struct weir_outbox *old = service->outbox;

@@ -56,6 +56,28 @@ good_rules() {
     check_equal "rules with a config begin with" "$(head -n 1 <<<"$out")" ok
 }
 
+# What is enough for the one command and not for the other, and what is hardly meant.
+doubts() {
+    sed '/^redis:/d' "$dir/weir.yaml" >"$dir/half.yaml"
+    weir check config "$dir/half.yaml"
+    check_equal "exit without redis" "$code" 0
+    check_equal "the verdict without redis" "$(head -n 1 <<<"$out")" \
+        "ok for weir replay; for weir run add the section redis"
+    sed '/^kafka:/d; /^redis:/d' "$dir/weir.yaml" >"$dir/half.yaml"
+    weir check config "$dir/half.yaml"
+    check_equal "the verdict without both" "$(head -n 1 <<<"$out")" \
+        "ok for weir replay; for weir run add the sections kafka and redis"
+    sed 's/rules_files: .*/rules_files: [rules.yaml, "none-*.yaml"] }/' "$dir/weir.yaml" >"$dir/none.yaml"
+    weir check config "$dir/none.yaml"
+    check_equal "exit of a pattern without files" "$code" 0
+    check_equal "its warning" "$(tail -n 1 <<<"$out")" "warning: $dir/none.yaml:5:37:\
+ alerts.rules_files[1]: \`none-*.yaml\` matches no file, so no rule comes from it; correct it, or\
+ remove it"
+    sed 's/rules_files: .*/rules_files: [none.yml] }/' "$dir/weir.yaml" >"$dir/none.yaml"
+    weir check config "$dir/none.yaml"
+    check_equal "exit of a rules file that is not there" "$code" 1
+}
+
 mistakes() {
     sed 's/windows: .*/windoes: [1m]/; s/preset: weir/preset: wier/' "$dir/weir.yaml" >"$dir/bad.yaml"
     weir check config "$dir/bad.yaml"
@@ -156,6 +178,7 @@ help_and_version() {
 
 good_config
 good_rules
+doubts
 mistakes
 wrong_usage
 help_and_version

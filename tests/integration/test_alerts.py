@@ -377,6 +377,7 @@ def reload_of_the_rest(checks):
     hook = Webhook()
     ratio = {"ratio": [{"count": "purchase"}, {"count": "page_view"}]}
     shop = Shop("rest", rule("First"), metrics={"per_view": ratio},
+                alerts={"rules_files": ["rules.yaml", "none-*.yaml"]},
                 sinks=[{"type": "webhook", "url": hook.url, "secret": SECRET}])
     weir = shop.start()
     shop.slide(DE=0.5, FR=0.5)
@@ -394,6 +395,7 @@ def reload_of_the_rest(checks):
         checks.equal(len(said), times, "warnings of what is not taken")
         for name in ("kafka.topics", "kafka.group", "redis.url", "time.idle_timeout", "publish.top"):
             checks.contains(said[-1], f"`{name}`", "the warning")
+        checks.equal(weir.log().count("matches no file"), 1 + times, "warnings of a pattern")
         shop.slide(DE=0.15, FR=0.15)
     checks.equal([labels_of(request)["alertname"] for request in hook.wait(2)],
                  ["First", "Second"], "what the webhook got")
