@@ -10,6 +10,7 @@
 #ifndef WEIR_LOG_H
 #define WEIR_LOG_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 enum weir_log_level { WEIR_LOG_DEBUG, WEIR_LOG_INFO, WEIR_LOG_WARN, WEIR_LOG_ERROR };
@@ -28,6 +29,9 @@ struct weir_log_field {
 /* Sets both; until then info and logfmt. */
 void weir_log_setup(enum weir_log_level level, enum weir_log_format format);
 enum weir_log_level weir_log_level(void);
+
+/* True: what a terminal shows last is a line without an end, over which the next one is written. */
+void weir_log_unfinished(bool is_unfinished);
 
 /* Variable part: values of struct weir_log_field, the last one WEIR_LOG_END. */
 void weir_log(enum weir_log_level level, const char *area, const char *message, ...);

@@ -102,6 +102,7 @@ static void wait_for_end(struct weir_service *service, const struct weir_supervi
             return;
         }
         weir_service_watch_memory(service);
+        weir_service_watch_rebuild(service);
         if (got == SIGHUP || atomic_exchange(&service->reload_wanted, false))
             reload(service, supervisor);
     }

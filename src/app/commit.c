@@ -194,6 +194,8 @@ void weir_commit_show_figures(struct weir_worker *w) {
         shown->topic = w->config->kafka.topics[owned->topic];
         shown->number = owned->number;
         shown->lag = weir_own_lag(w, owned);
+        shown->first = owned->first;
+        shown->end = owned->end;
         shown->idle = owned->idle;
         weir_partition_status(owned->state, &shown->status);
         figures->caught_up &= shown->lag <= 0;

@@ -199,7 +199,7 @@ static int claim(struct weir_worker *w, struct weir_owned *owned) {
     if (!owned->claim.found)
         weir_partition_start_at(state, found.offset);
     owned->state = state;
-    owned->next = found.offset;
+    owned->next = owned->first = found.offset;
     owned->bare_to = owned->claim.mark.bare_to;
     weir_consumer_expect(w->consumer, owned->topic, owned->number, &owned->claim.mark);
     start_clock(w, owned, found.watermark_ms);

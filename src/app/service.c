@@ -83,8 +83,11 @@ static void tell_warnings(const struct weir_config *config) {
 
 int weir_service_start(struct weir_service *service, struct weir_config *config, bool rebuild,
                        struct weir_err *err) {
-    *service = (struct weir_service){
-        .config = config, .started = config, .started_us = weir_clock_monotonic_us()};
+    *service = (struct weir_service){.config = config,
+                                     .started = config,
+                                     .started_us = weir_clock_monotonic_us(),
+                                     .rebuilding = rebuild};
+    weir_progress_start(&service->rebuild, "rebuild");
     pthread_mutex_init(&service->lock, NULL);
     tell_warnings(config);
     tell_memory(config);
@@ -170,6 +173,37 @@ void weir_service_watch_memory(struct weir_service *service) {
     if (memory->limit == 0)
         return;
     tell_partitions(service, assigned_here(service));
+}
+
+/* ---- rebuild ---- */
+
+/* Up to the end that it had: what came since is the stream's usual course. */
+static int64_t rebuilt(const struct weir_partition_figures *partition) {
+    bool done = partition->lag <= 0 || partition->status.offset > partition->end;
+    return (done ? partition->end : partition->status.offset) - partition->first;
+}
+
+void weir_service_watch_rebuild(struct weir_service *service) {
+    struct weir_worker_figures figures = {0};
+    uint64_t events = 0, claimed = 0, assigned = 0;
+    int64_t done = 0, total = 0;
+    for (int i = 0; service->rebuilding && i < service->workers_len; i++) {
+        weir_worker_figures(service->workers[i], &figures);
+        events += figures.events;
+        assigned += figures.assigned;
+        claimed += figures.partitions_len;
+        for (uint32_t p = 0; p < figures.partitions_len; p++) {
+            done += rebuilt(&figures.partitions[p]);
+            total += figures.partitions[p].end - figures.partitions[p].first;
+        }
+    }
+    weir_worker_figures_close(&figures);
+    if (claimed == 0) /* not yet, or not here */
+        return;
+    weir_progress_update(&service->rebuild, events, done, claimed < assigned ? 0 : total);
+    service->rebuilding = claimed < assigned || done < total;
+    if (!service->rebuilding)
+        weir_progress_end(&service->rebuild, events);
 }
 
 /* ---- reload ---- */

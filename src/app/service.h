@@ -12,6 +12,7 @@
 #include "app/outbox.h"
 #include "app/worker.h"
 #include "weir/config.h"
+#include "weir/file.h"
 #include "weir/http.h"
 
 struct weir_admin;
@@ -29,7 +30,9 @@ struct weir_service {
     struct weir_outbox *outbox;
     struct weir_http *http; /* NULL when http.listen is not set */
     struct weir_admin *admin;
-    int64_t started_us;         /* monotonic */
+    int64_t started_us; /* monotonic */
+    bool rebuilding;    /* some partition is behind the end that it had when claimed */
+    struct weir_progress rebuild;
     uint32_t told_partitions;   /* that do not fit; 0: they do */
     _Atomic bool reload_wanted; /* set by POST /-/reload; the main thread does it */
 };
@@ -46,6 +49,8 @@ void weir_service_reload(struct weir_service *service);
 /* Says in the log when more partitions are assigned here than fit in `memory`, or the windows over
  * all partitions outgrow their share of it; once, until that changes. */
 void weir_service_watch_memory(struct weir_service *service);
+/* Shows on a terminal how far --rebuild is; nothing without it. */
+void weir_service_watch_rebuild(struct weir_service *service);
 /* Drains, commits, leaves the group, frees. 0, or why a worker had ended. */
 int weir_service_stop(struct weir_service *service, struct weir_err *err);
 

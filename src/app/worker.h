@@ -17,7 +17,8 @@
 struct weir_partition_figures {
     const char *topic; /* borrowed from the config */
     int32_t number;
-    int64_t lag; /* -1: not known */
+    int64_t lag;        /* -1: not known */
+    int64_t first, end; /* where it was read on from when it was claimed, and its end then */
     bool idle;
     struct weir_partition_status status;
 };

@@ -25,6 +25,7 @@ struct weir_owned {
     struct weir_claim claim;
     int64_t retry_us; /* not claimed: when to try again */
     int64_t next;     /* the offset that is decoded next; what lies below was counted */
+    int64_t first;    /* what `next` was when it was claimed */
     int64_t end;      /* the partition's end when it was claimed; the next offset there */
     int64_t bare_to;  /* the partition's end that Redis knows as met without a record before it */
     bool sent;        /* a commit is under way */

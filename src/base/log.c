@@ -15,6 +15,7 @@ static const char *const level_names[] = {"debug", "info", "warn", "error"};
 /* The only state of the process outside its objects: what to write, and how. */
 static _Atomic int current_level = WEIR_LOG_INFO;
 static _Atomic int current_format = WEIR_LOG_LOGFMT;
+static _Atomic bool unfinished;
 
 void weir_log_setup(enum weir_log_level level, enum weir_log_format format) {
     atomic_store(&current_level, (int)level);
@@ -23,6 +24,10 @@ void weir_log_setup(enum weir_log_level level, enum weir_log_format format) {
 
 enum weir_log_level weir_log_level(void) {
     return (enum weir_log_level)atomic_load(&current_level);
+}
+
+void weir_log_unfinished(bool is_unfinished) {
+    atomic_store(&unfinished, is_unfinished);
 }
 
 static void quoted(struct weir_buf *line, const char *text) {
@@ -75,6 +80,8 @@ void weir_log(enum weir_log_level level, const char *area, const char *message, 
     bool json = atomic_load(&current_format) == WEIR_LOG_JSON;
     struct weir_buf line;
     weir_buf_init(&line, LINE_MAX_BYTES);
+    if (atomic_exchange(&unfinished, false))
+        weir_buf_text(&line, "\r\033[K");
     put_time(&line, json);
     put_text(&line, json, "level", level_names[level]);
     put_text(&line, json, "area", area);

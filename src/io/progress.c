@@ -5,6 +5,7 @@
 #include "io/file_progress.h"
 #include "weir/clock.h"
 #include "weir/file.h"
+#include "weir/log.h"
 
 #define QUIET_US 1000000 /* what is done within a second needs no progress */
 #define DRAW_EVERY_US 200000
@@ -94,6 +95,7 @@ void weir_progress_update(struct weir_progress *progress, uint64_t events, int64
                                     now_us - progress->started_us);
     progress->drawn_us = now_us;
     draw(text, len, CLEAR_TO_END);
+    weir_log_unfinished(true);
 }
 
 void weir_progress_end(struct weir_progress *progress, uint64_t events) {
@@ -103,5 +105,6 @@ void weir_progress_end(struct weir_progress *progress, uint64_t events) {
     size_t len = weir_progress_text(text, progress->what, events, 0, 0,
                                     weir_clock_monotonic_us() - progress->started_us);
     draw(text, len, CLEAR_TO_END "\n");
+    weir_log_unfinished(false);
     progress->drawn_us = 0;
 }

@@ -3,7 +3,11 @@
 
 import json
 import os
+import pty
 import random
+import re
+import select
+import signal
 import subprocess
 import time
 from datetime import datetime, timedelta, timezone
@@ -381,12 +385,61 @@ def many_partitions(checks):
     checks.contains(again.log(), "has read it up to offset 3", "the log then")
 
 
+class Terminal:
+    """weir run with a terminal for its log."""
+
+    def __init__(self, *args):
+        self.shown, ours_and_its = b"", pty.openpty()
+        self.master = ours_and_its[0]
+        self.process = subprocess.Popen([os.environ["WEIR"], "run", *args], stdout=ours_and_its[1],
+                                        stderr=ours_and_its[1], stdin=subprocess.DEVNULL)
+        os.close(ours_and_its[1])
+        t.at_end(self.end)
+
+    def wait(self, pattern, seconds=30):
+        def found():
+            while select.select([self.master], [], [], 0)[0]:
+                try:
+                    self.shown += os.read(self.master, 65536)
+                except OSError:  # its end is closed
+                    break
+            return re.search(pattern, self.shown.decode())
+
+        return t.wait_until(seconds, found, f"{pattern!r} on the terminal: {self.shown[-1500:]}")
+
+    def end(self):
+        self.process.kill()
+        self.process.wait()
+        os.close(self.master)
+
+
+def rebuild_progress(checks):
+    """How far --rebuild is: on a terminal, in no other log, and not amid a line of it."""
+    config = t.Config(t.topic("again", 1), time=SLOW_TICKS, windows=["1m"])
+    event = '{"type":"page_view","session":"s%d","time":"2026-01-05T09:00:00Z"}'
+    for n in range(6):  # each a batch of its own, of which the next is fetched after a second
+        t.produce(config.topic, [(event % n).encode()], 0)
+    config.change(kafka={"rdkafka": {"fetch.message.max.bytes": 1, "queued.min.messages": 1}})
+    terminal = Terminal("--config", config.path, "--rebuild")
+    line = terminal.wait(r"rebuild  (\d) events  \d+/s  (\d+) %  \d+ s left")
+    checks.equal(int(line.group(2)), int(line.group(1)) * 100 // 6, "the share of those events")
+    terminal.process.send_signal(signal.SIGHUP)
+    terminal.wait("\r\033\\[Kts=[^\r]+taken over")
+    terminal.wait("rebuild  6 events  \\d+/s\033\\[K\r\n")
+    terminal.process.terminate()
+    checks.equal(terminal.process.wait(20), 0, "exit code")
+    piped = t.Weir(config, "--rebuild").wait_log("partition claimed")
+    t.wait_counted(t.Redis(), config, 1, 6)
+    checks.equal(piped.stop(), 0, "exit code of the other")
+    checks.that("rebuild  " not in piped.log() and "\r" not in piped.log(), "the other log is piped")
+
+
 def main():
     t.need_services("kcat")
     checks = t.Checks("run")
     parts = [totals_multicategory, totals_cosmetics, totals_otto, totals_generated,
              restart_by_sigterm, restart_by_kill, processes_and_workers, quiet_partitions,
-             topic_taken_out]
+             topic_taken_out, rebuild_progress]
     if not os.environ.get("WEIR_SANITIZED"):  # so many take their time there
         parts.append(many_partitions)
     checks.run(*parts)
