@@ -5,6 +5,8 @@
 #include "app/commands.h"
 #include "app/replay.h"
 
+#define LATE_SHARE 10 /* more than a tenth is worth a word */
+
 static const char usage[] =
     "usage: weir replay --config FILE [--format jsonl|csv] [--sort] [--summary text|json]\n"
     "                   [--redis URL] INPUT...|-\n"
@@ -12,7 +14,11 @@ static const char usage[] =
     "  --format     what the inputs hold, one record a line (jsonl) or rows under a header (csv)\n"
     "  --sort       all records of all inputs in the order of their event time\n"
     "  --summary    totals over the whole input, every session closed at its end (text)\n"
-    "  --redis URL  also leave state and windows there, as `weir run` would\n";
+    "  --redis URL  also leave state and windows there, as `weir run` would, in a kafka.group "
+    "that\n"
+    "               only replays use: each one begins anew. The series get one entry, and no "
+    "alert\n"
+    "               is raised\n";
 
 struct replay_options {
     const char *config, *redis;
@@ -63,24 +69,47 @@ static int parse(int argc, char **argv, struct replay_options *options) {
     return WEIR_ERR_USAGE;
 }
 
+/* One record of the far future moves the watermark, and all that follow are late. */
+static void warn_late(struct weir_replay *r) {
+    struct weir_partition_status status;
+    weir_partition_status(r->partition, &status);
+    uint64_t all = status.events + status.late;
+    if (status.late <= all / LATE_SHARE)
+        return;
+    fprintf(stderr,
+            "weir replay: warning: %llu of %llu events are late and in no total: they came behind "
+            "newer ones by more than time.out_of_orderness and time.allowed_lateness. The input "
+            "may not be in the order of time, or an event in it is dated too far ahead: --sort "
+            "puts all in order\n",
+            (unsigned long long)status.late, (unsigned long long)all);
+}
+
+static int print_summary(struct weir_replay *r, bool json, struct weir_err *err) {
+    weir_partition_finish(r->partition);
+    int failed = json ? weir_replay_summary_json(r, stdout) : weir_replay_summary_text(r, stdout);
+    return failed ? weir_err_set(err, WEIR_ERR_INPUT, "the summary could not be written") : 0;
+}
+
 static int replay(const struct weir_config *config, const struct replay_options *options,
                   char *const *paths, int paths_len) {
     struct weir_replay r;
-    struct weir_err err;
+    struct weir_err err, unwritten;
     int status = weir_replay_open(&r, config, &err);
+    if (status == 0 && options->redis)
+        status = weir_replay_store_check(&r, options->redis, &err);
     if (status == 0)
         status = weir_replay_files(&r, paths, paths_len, options->format, options->sort, &err);
-    if (status == 0 && options->redis)
+    bool counted = status == 0; /* then the totals are told, whatever Redis says */
+    if (counted && options->redis)
         status = weir_replay_store(&r, options->redis, &err);
-    if (status == 0) {
-        weir_partition_finish(r.partition);
-        int failed = options->json ? weir_replay_summary_json(&r, stdout)
-                                   : weir_replay_summary_text(&r, stdout);
-        if (failed)
-            status = weir_err_set(&err, WEIR_ERR_INPUT, "the summary could not be written");
+    if (counted && print_summary(&r, options->json, &unwritten) != 0 && status == 0) {
+        err = unwritten;
+        status = -err.code;
     }
     if (status != 0)
         fprintf(stderr, "weir replay: %s\n", err.text);
+    if (counted)
+        warn_late(&r);
     weir_replay_close(&r);
     return -status;
 }

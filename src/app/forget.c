@@ -156,14 +156,6 @@ static int forget_partition(struct weir_redis *redis, const struct weir_config *
     return status;
 }
 
-int weir_forget_partition(struct weir_redis *redis, const struct weir_config *config,
-                          const char *topic, int32_t number, struct weir_err *err) {
-    char name[400];
-    snprintf(name, sizeof name, "%s.%d", topic, number);
-    int status = condemn_partition(redis, config, name, err);
-    return status == 0 ? forget_partition(redis, config, name, err) : status;
-}
-
 /* ---- what was published ---- */
 
 static int forget_segments(struct weir_redis *redis, const char *group, const char *window,

@@ -10,15 +10,10 @@
 #ifndef WEIR_APP_FORGET_H
 #define WEIR_APP_FORGET_H
 
-#include <stdint.h>
-
 #include "weir/config.h"
 #include "weir/err.h"
 #include "weir/redis.h"
 
-/* One partition's state. */
-int weir_forget_partition(struct weir_redis *redis, const struct weir_config *config,
-                          const char *topic, int32_t number, struct weir_err *err);
 /* All partitions' state and what was published of them. Alerts, silences and what waits for sinks
  * stay. */
 int weir_forget_group(struct weir_redis *redis, const struct weir_config *config,

@@ -43,8 +43,12 @@ int weir_replay_files(struct weir_replay *replay, char *const *paths, int paths_
 int weir_replay_summary_json(struct weir_replay *replay, FILE *out);
 int weir_replay_summary_text(struct weir_replay *replay, FILE *out);
 
-/* The state and the windows, as `run` would leave them, under the topic "replay". Before
- * weir_partition_finish, so that open sessions stay open. */
+/* Before anything is read: -WEIR_ERR_REFUSED for a group in which `run` counts. */
+int weir_replay_store_check(struct weir_replay *replay, const char *redis_url,
+                            struct weir_err *err);
+/* The state and the windows, as `run` would leave them, under the topic "replay", in the place of
+ * an earlier replay's; without alerts. Before weir_partition_finish, so that open sessions stay
+ * open. */
 int weir_replay_store(struct weir_replay *replay, const char *redis_url, struct weir_err *err);
 
 #endif
