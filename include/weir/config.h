@@ -94,7 +94,13 @@ int weir_config_load(struct weir_config **config, const char *path, struct weir_
 int weir_config_load_over(struct weir_config **config, const char *path,
                           const struct weir_config *started, struct weir_problems *problems,
                           struct weir_err *err);
-/* The same for a command: the mistakes go to standard error. */
+/* The file of a command: `given`, else $WEIR_CONFIG, else weir.yaml where it was started, if there
+ * is one. NULL when there is none. Borrowed; the environment must not be changed meanwhile. */
+const char *weir_config_find(const char *given);
+/* What a usage says of it. */
+#define WEIR_CONFIG_DEFAULT "without --config: $WEIR_CONFIG, else ./weir.yaml"
+/* Finds and loads it for a command: the mistakes go to standard error. -WEIR_ERR_USAGE when none is
+ * found. */
 int weir_config_load_or_say(struct weir_config **config, const char *path);
 /* As weir_config_load for one rules file alone; metrics and windows are checked when `config` is
  * not NULL. */

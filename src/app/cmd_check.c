@@ -6,8 +6,9 @@
 #include "app/names.h"
 #include "weir/config.h"
 
-static const char usage[] = "usage: weir check config FILE\n"
-                            "       weir check rules FILE [--config FILE]\n";
+static const char usage[] =
+    "usage: weir check config FILE\n"
+    "       weir check rules FILE [--config FILE]   (" WEIR_CONFIG_DEFAULT ")\n";
 
 static int print_problems(struct weir_problems *problems) {
     for (size_t i = 0; i < problems->len; i++)
@@ -88,7 +89,8 @@ static int check_config(const char *path) {
 }
 
 /* Without a config, names of metrics, windows and dimensions cannot be checked. */
-static int check_rules(const char *path, const char *config_path) {
+static int check_rules(const char *path, const char *given) {
+    const char *config_path = weir_config_find(given);
     struct weir_config *config = NULL;
     struct weir_rules rules = {0};
     struct weir_problems problems = {0};
@@ -99,9 +101,12 @@ static int check_rules(const char *path, const char *config_path) {
     if (weir_config_load_rules(&rules, path, config, &problems, &err) != 0) {
         code = print_problems(&problems);
     } else {
-        printf("ok%s\n", config ? ""
-                                : " (with --config FILE, metrics, windows and dimensions are "
-                                  "checked too)");
+        printf("ok");
+        if (!config)
+            printf(" (with --config FILE, metrics, windows and dimensions are checked too)");
+        else if (!given)
+            printf(" (by the config %s)", config_path);
+        printf("\n");
         print_rules(&rules);
     }
     weir_rules_close(&rules);

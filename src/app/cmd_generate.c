@@ -74,8 +74,9 @@ static int write_truth(const struct run *run, struct weir_err *err) {
     free(text);
     if (good && rename(beside, path) == 0)
         return 0;
-    return weir_err_set(err, WEIR_ERR_INPUT, "cannot write the truth to %s: %s", path,
-                        strerror(errno));
+    return weir_err_set(err, WEIR_ERR_INPUT,
+                        "cannot write the truth to %s: %s; --truth names another file, or none",
+                        path, strerror(errno));
 }
 
 static void show_progress(struct run *run, int64_t time_ms) {
@@ -184,6 +185,9 @@ static int run_open(struct run *run, struct weir_err *err) {
         failed = write_truth(run, err); /* a live run's incidents are known from its start */
     if (failed)
         return failed;
+    if (strcmp(run->job.truth, WEIR_GENERATE_TRUTH) == 0) /* nobody named it */
+        weir_log(WEIR_LOG_INFO, "generate", "what the incidents really do stands in a file here",
+                 WEIR_STR("truth", run->job.truth), WEIR_LOG_END);
     weir_progress_start(&run->progress, "generate");
     run->begun_us = weir_clock_monotonic_us();
     failed = run->job.live ? run_live(run, err) : run_fast(run, err);
@@ -217,8 +221,8 @@ int weir_cmd_generate(int argc, char **argv) {
     if (failed)
         fprintf(stderr, "weir generate: %s\n", err.text);
     if (failed == -WEIR_ERR_USAGE)
-        fprintf(stderr, "usage: weir generate (--events N | --rate R | --sessions-per-second S | "
-                        "--duration D)\n"
+        fprintf(stderr, "usage: weir generate [--events N | --rate R | --sessions-per-second S | "
+                        "--duration D]\n"
                         "    [--seed X] [--start TIME] [--incident SPEC]... [--faults SPEC] [--to "
                         "kafka://host/topic | FILE | -]\n"
                         "weir generate --help lists all options\n");

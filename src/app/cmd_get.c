@@ -53,6 +53,7 @@ static const struct subject {
 static const char usage[] =
     "usage: weir get windows|segments|alerts|partitions [--window 5m] [--dimension country]\n"
     "       [--json] " WEIR_VIEW_SOURCE_USAGE "\n"
+    "Without --config and --redis: $WEIR_CONFIG, else ./weir.yaml.\n"
     "Without --window: every window, for segments the shortest. Without --dimension: all.\n";
 
 static const struct subject *subject_named(const char *name) {

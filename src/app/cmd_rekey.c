@@ -9,7 +9,7 @@
 #include "weir/log.h"
 
 static const char usage[] =
-    "usage: weir rekey --config FILE --to TOPIC [--once] [--append]\n"
+    "usage: weir rekey [--config FILE] --to TOPIC [--once] [--append]\n"
     "\n"
     "Copies the records of kafka.topics into TOPIC, keyed by session id (by visitor id where "
     "there\n"
@@ -17,7 +17,8 @@ static const char usage[] =
     "run\n"
     "it again and it goes on where it was. It begins where kafka.start says.\n"
     "\n"
-    "  --config FILE  the configuration (YAML or JSON); `weir run` may use it meanwhile\n"
+    "  --config FILE  the configuration (YAML or JSON); `weir run` may use it meanwhile;\n"
+    "                 " WEIR_CONFIG_DEFAULT "\n"
     "  --to TOPIC     made where there is none, with as many partitions as the largest source\n"
     "  --once         ends when everything is copied that was there at the start\n"
     "  --append       also into a topic that holds records of others\n"
@@ -53,7 +54,7 @@ static int parse(int argc, char **argv, struct rekey_options *options) {
         else
             return WEIR_ERR_USAGE;
     }
-    if (optind == argc && options->config && options->to)
+    if (optind == argc && options->to)
         return 0;
     fputs(usage, stderr);
     return WEIR_ERR_USAGE;
@@ -158,10 +159,11 @@ int weir_cmd_rekey(int argc, char **argv) {
     int wrong = parse(argc, argv, &options);
     if (wrong != 0)
         return wrong < 0 ? 0 : wrong;
-    if (weir_config_load_or_say(&config, options.config) != 0)
-        return WEIR_ERR_INPUT;
+    int status = weir_config_load_or_say(&config, options.config);
+    if (status != 0)
+        return -status;
     weir_log_setup(config->log_level, config->log_format);
-    int status = rekey(config, &options);
+    status = rekey(config, &options);
     weir_config_free(config);
     return status;
 }

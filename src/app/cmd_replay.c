@@ -8,9 +8,10 @@
 #define LATE_SHARE 10 /* more than a tenth is worth a word */
 
 static const char usage[] =
-    "usage: weir replay --config FILE [--format jsonl|csv] [--sort] [--summary text|json]\n"
+    "usage: weir replay [--config FILE] [--format jsonl|csv] [--sort] [--summary text|json]\n"
     "                   [--redis URL] INPUT...|-\n"
     "\n"
+    "  --config     " WEIR_CONFIG_DEFAULT "\n"
     "  --format     what the inputs hold, one record a line (jsonl) or rows under a header (csv)\n"
     "  --sort       all records of all inputs in the order of their event time\n"
     "  --summary    totals over the whole input, every session closed at its end (text)\n"
@@ -63,7 +64,7 @@ static int parse(int argc, char **argv, struct replay_options *options) {
         else if (option == '?')
             return WEIR_ERR_USAGE;
     }
-    if (optind < argc && options->config)
+    if (optind < argc)
         return 0;
     fputs(usage, stderr);
     return WEIR_ERR_USAGE;
@@ -120,9 +121,10 @@ int weir_cmd_replay(int argc, char **argv) {
     int refused = parse(argc, argv, &options);
     if (refused != 0)
         return refused < 0 ? 0 : refused;
-    if (weir_config_load_or_say(&config, options.config) != 0)
-        return WEIR_ERR_INPUT;
-    int status = replay(config, &options, argv + optind, argc - optind);
+    int status = weir_config_load_or_say(&config, options.config);
+    if (status != 0)
+        return -status;
+    status = replay(config, &options, argv + optind, argc - optind);
     weir_config_free(config);
     return status;
 }

@@ -11,9 +11,9 @@
 #include "weir/memory.h"
 
 static const char usage[] =
-    "usage: weir run --config FILE [--rebuild]\n"
+    "usage: weir run [--config FILE] [--rebuild]\n"
     "\n"
-    "  --config FILE   the configuration (YAML or JSON)\n"
+    "  --config FILE   the configuration (YAML or JSON); " WEIR_CONFIG_DEFAULT "\n"
     "  --rebuild       forget the stored counts and count again from the earliest offset\n"
     "\n"
     "SIGTERM and SIGINT drain and commit; SIGHUP reads rules, sinks and log level again.\n";
@@ -42,7 +42,7 @@ static int parse(int argc, char **argv, struct run_options *options) {
         else
             return WEIR_ERR_USAGE;
     }
-    if (optind < argc || !options->config) {
+    if (optind < argc) {
         fputs(usage, stderr);
         return WEIR_ERR_USAGE;
     }
@@ -119,13 +119,14 @@ int weir_cmd_run(int argc, char **argv) {
     if (wrong != 0)
         return wrong < 0 ? 0 : wrong;
     block_signals(&signals); /* one that comes during the start is answered after it */
-    if (load(options.config, &config) != 0)
-        return WEIR_ERR_INPUT;
+    int status = load(options.config, &config);
+    if (status != 0)
+        return -status;
     weir_log_setup(config->log_level, config->log_format);
     if (config->memory.limit == 0)
         weir_memory_keep();
     struct weir_supervisor *supervisor = weir_supervisor_new();
-    int status = weir_service_start(&service, config, options.rebuild, &err);
+    status = weir_service_start(&service, config, options.rebuild, &err);
     if (status == 0)
         status = weir_watchdog_start(&watchdog, &service, supervisor, &err);
     if (status == 0) {

@@ -29,7 +29,8 @@ static const char usage[] =
     "       weir silence expire ID... " WEIR_VIEW_SOURCE_USAGE "\n"
     "A MATCHER is LABEL=VALUE or LABEL!=VALUE; all of them must hold. Labels are alertname, "
     "metric,\n"
-    "window, reading, the segment's dimension (country=DE) and the labels of the rule.\n";
+    "window, reading, the segment's dimension (country=DE) and the labels of the rule.\n"
+    "Without --config and --redis: $WEIR_CONFIG, else ./weir.yaml.\n";
 
 /* ---- asking Redis ---- */
 

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "config_load.h"
 #include "config_option.h"
@@ -168,9 +169,25 @@ int weir_config_load_over(struct weir_config **config, const char *path,
     return result;
 }
 
-int weir_config_load_or_say(struct weir_config **config, const char *path) {
+const char *weir_config_find(const char *given) {
+    static const char here[] = "weir.yaml";
+    const char *named = getenv("WEIR_CONFIG"); /* nobody changes the environment */
+    if (given)
+        return given;
+    if (named && *named)
+        return named;
+    return access(here, F_OK) == 0 ? here : NULL;
+}
+
+int weir_config_load_or_say(struct weir_config **config, const char *given) {
     struct weir_problems problems = {0};
     struct weir_err err;
+    const char *path = weir_config_find(given);
+    if (!path) {
+        fprintf(stderr, "weir: which config? write --config FILE; without it $WEIR_CONFIG or "
+                        "./weir.yaml is taken, and there is neither\n");
+        return -WEIR_ERR_USAGE;
+    }
     int status = weir_config_load(config, path, &problems, &err);
     for (size_t i = 0; i < problems.len; i++)
         fprintf(stderr, "%s\n", problems.lines[i]);

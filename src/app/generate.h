@@ -14,6 +14,7 @@
 #include "weir/traffic.h"
 
 #define WEIR_GENERATE_PATH_MAX 4096
+#define WEIR_GENERATE_TRUTH "weir-truth.json" /* of incidents in no file of ours */
 #define WEIR_GENERATE_BROKERS_MAX 1024
 #define WEIR_GENERATE_TOPIC_MAX 250 /* Kafka's own limit is 249 bytes */
 #define WEIR_GENERATE_SPEED_MAX 100000.0

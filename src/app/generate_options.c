@@ -7,6 +7,7 @@
 #include "app/generate.h"
 #include "weir/decode.h"
 
+#define EVENTS_DEFAULT 100000
 #define SESSIONS_PER_SECOND_DEFAULT 20.0
 #define FILE_START_MS 1767571200000 /* 2026-01-05T00:00:00Z, a Monday */
 #define LIVE_WARM_UP_MS 600000
@@ -35,7 +36,8 @@ enum option {
 static const struct {
     const char *name, *argument, *help;
 } options[OPTIONS] = {
-    {"--events", "N", "as many events, as fast as they can be made; 5k and 2M are understood"},
+    {"--events", "N",
+     "as many, as fast as they can be made; as 5k, 2M (default, without others: 100k)"},
     {"--rate", "R", "events a second, mean of a week; without --events in real time"},
     {"--sessions-per-second", "S", "the same by sessions started (default: 20)"},
     {"--duration", "D", "end after so much event time: 90s, 30m, 24h, 7d"},
@@ -47,13 +49,15 @@ static const struct {
     {"--incident", "SPEC", "something goes wrong, see below; may be given several times"},
     {"--faults", "SPEC", "bad data, see below"},
     {"--to", "TARGET", "kafka://host[:port][,host...]/topic, a file, or - (default: -)"},
-    {"--truth", "FILE", "what was really done, as JSON (default: <file>.truth.json); or none"},
+    {"--truth", "FILE",
+     "what was really done, as JSON, or none (default: <file>.truth.json; of incidents that go to "
+     "no file, " WEIR_GENERATE_TRUTH ")"},
     {"--partitions", "N", "of a Kafka topic that is missing; 0: do not make it (default: 8)"},
     {"--help", NULL, "this text"},
 };
 
 void weir_generate_usage(FILE *out) {
-    fputs("usage: weir generate (--events N | --rate R | --sessions-per-second S | --duration D) "
+    fputs("usage: weir generate [--events N | --rate R | --sessions-per-second S | --duration D] "
           "[option]...\n\n",
           out);
     for (int i = 0; i < OPTIONS; i++) {
@@ -263,14 +267,12 @@ static int set_rate(struct weir_generate_job *job, const struct given *given,
                             "--rate and --sessions-per-second say the same: give one");
     bool paced = given->values[OPTION_RATE] || given->values[OPTION_SESSIONS];
     if (!paced && !given->values[OPTION_EVENTS] && !given->values[OPTION_DURATION])
-        return weir_err_set(err, WEIR_ERR_USAGE,
-                            "say how much: --events N, --rate R, --sessions-per-second S or "
-                            "--duration D");
+        job->traffic.events_max = EVENTS_DEFAULT;
     job->live = paced && !given->values[OPTION_EVENTS] && !given->speed_max;
     if (!job->live && given->values[OPTION_SPEED] && !given->speed_max)
         return weir_err_set(err, WEIR_ERR_USAGE,
                             "--speed needs --rate or --sessions-per-second, without --events");
-    if (given->speed_max && !given->values[OPTION_EVENTS] && !given->values[OPTION_DURATION])
+    if (given->speed_max && job->traffic.events_max == 0 && !given->values[OPTION_DURATION])
         return weir_err_set(err, WEIR_ERR_USAGE, "--speed max needs --events or --duration");
     double *sessions = &job->traffic.sessions_per_second;
     *sessions = SESSIONS_PER_SECOND_DEFAULT;
@@ -303,6 +305,8 @@ static void set_truth(struct weir_generate_job *job, const struct given *given) 
         snprintf(job->truth, sizeof job->truth, "%s", value);
     else if (!value && job->target == WEIR_TO_FILE && strncmp(job->path, "/dev/", 5) != 0)
         snprintf(job->truth, sizeof job->truth, "%s.truth.json", job->path);
+    else if (!value && given->specs_len > 0)
+        snprintf(job->truth, sizeof job->truth, "%s", WEIR_GENERATE_TRUTH);
 }
 
 int weir_generate_parse(struct weir_generate_job *job, int argc, char **argv, int64_t now_ms,

@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "config_names.h"
-#include "config_value.h"
+#include "names.h"
 #include "rules_file.h"
 #include "weir/buf.h"
 
@@ -110,8 +110,8 @@ static void check_window(struct weir_rule_reading *reading) {
             return;
     weir_buf_init(&list, 1024);
     for (uint32_t i = 0; i < plan->windows_len; i++) {
-        char text[WEIR_VALUE_TEXT_MAX];
-        weir_value_duration_text(text, plan->windows_ms[i]);
+        char text[WEIR_NAME_WINDOW_MAX];
+        weir_window_name(text, sizeof text, plan->windows_ms[i]);
         weir_buf_printf(&list, "%s%s", i ? ", " : "", text);
     }
     WEIR_MISTAKE(reading->loader->mistakes, node,

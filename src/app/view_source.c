@@ -30,7 +30,12 @@ static int open_by_config(const char *path, struct weir_view *view, struct weir_
     weir_problems_free(&problems);
     if (result != 0)
         return result;
-    result = weir_view_open(view, config->redis_url, config->kafka.group, TIMEOUT_MS, err);
+    if (config->redis_url)
+        result = weir_view_open(view, config->redis_url, config->kafka.group, TIMEOUT_MS, err);
+    else
+        result = weir_err_set(
+            err, WEIR_ERR_INPUT,
+            "%s: redis.url is missing; add it, or write --redis URL and --group G", path);
     if (result == 0)
         weir_view_know(view, config);
     weir_config_free(config);
@@ -43,11 +48,15 @@ int weir_view_source_open(const struct weir_view_source *source, struct weir_vie
         return weir_err_set(err, WEIR_ERR_USAGE,
                             "--config already says which Redis and which group; leave out --redis "
                             "and --group");
-    if (source->config)
-        return open_by_config(source->config, view, err);
+    const char *path = source->config;
+    if (!source->redis_url && !source->group)
+        path = weir_config_find(path);
+    if (path)
+        return open_by_config(path, view, err);
     if (!source->redis_url || !source->group)
         return weir_err_set(err, WEIR_ERR_USAGE,
-                            "which Redis and which group? write "
-                            "--config FILE, or --redis URL and --group G");
+                            "which Redis and which group? write --config FILE, or --redis URL and "
+                            "--group G; without them $WEIR_CONFIG or ./weir.yaml is taken%s",
+                            source->redis_url || source->group ? "" : ", and there is neither");
     return weir_view_open(view, source->redis_url, source->group, TIMEOUT_MS, err);
 }

@@ -1,13 +1,14 @@
 /*
  * view_source: where a command finds its group in Redis: by --config FILE, or by --redis URL and
- * --group G. Strings are borrowed from argv. Thread: main's.
+ * --group G; without any of these by the config that weir_config_find finds. Strings are borrowed
+ * from argv. Thread: main's.
  */
 #ifndef WEIR_APP_VIEW_SOURCE_H
 #define WEIR_APP_VIEW_SOURCE_H
 
 #include "app/view.h"
 
-#define WEIR_VIEW_SOURCE_USAGE "(--config FILE | --redis URL --group G)"
+#define WEIR_VIEW_SOURCE_USAGE "[--config FILE | --redis URL --group G]"
 
 struct weir_view_source {
     const char *config, *redis_url, *group;

@@ -8,6 +8,7 @@ if [ ! -x "$WEIR" ]; then
 fi
 dir=$(mktemp -d)
 at_exit rm -rf "$dir"
+unset WEIR_CONFIG
 
 # weir ARGUMENTS...: sets $out, $errors and $code
 weir() {
@@ -145,6 +146,56 @@ LINES
     check_equal "no near command" "$errors" "weir: there is no command qqqqqq; weir --help lists them"
 }
 
+# Without --config: $WEIR_CONFIG, else ./weir.yaml, else a sentence.
+found_config() {
+    local arguments here=$dir/here
+    mkdir "$here"
+    while IFS= read -r arguments; do
+        cd "$here" || exit 1
+        rm -f weir.yaml
+        # shellcheck disable=SC2086 # words on purpose
+        weir $arguments
+        check_equal "exit of 'weir $arguments' without any config" "$code" 2
+        check_contains "what it says" "$errors" 'write --config FILE'
+        check_contains "what it looked for" "$errors" "WEIR_CONFIG or ./weir.yaml is taken, and there is neither"
+        export WEIR_CONFIG=$dir/missing.yaml
+        weir $arguments
+        check_equal "exit of 'weir $arguments' with WEIR_CONFIG" "$code" 1
+        check_contains "the file of WEIR_CONFIG" "$errors" "$dir/missing.yaml:1:1: file: "
+        unset WEIR_CONFIG
+        echo 'windoes: [1m]' >weir.yaml
+        weir $arguments
+        check_equal "exit of 'weir $arguments' with ./weir.yaml" "$code" 1
+        check_contains "the file that is here" "$errors" "weir.yaml:1:1: windoes: "
+        WEIR_CONFIG='' weir $arguments
+        check_contains "an empty WEIR_CONFIG is none" "$errors" "weir.yaml:1:1: windoes: "
+        weir $arguments --config "$dir/missing.yaml"
+        check_contains "--config goes first" "$errors" "$dir/missing.yaml:1:1: file: "
+        echo 'windows: [1m]' >weir.yaml
+        case $arguments in replay*) continue ;; esac
+        weir $arguments
+        check_equal "exit of 'weir $arguments' with a config that lacks services" "$code" 1
+        check_contains "what it lacks" "$errors" "weir.yaml: "
+        check_contains "what to do" "$errors" " missing; add "
+    done <<'LINES'
+run
+replay -
+rekey --to x
+get windows
+silence list
+silence expire x
+silence add a=b --for 2h --comment x
+LINES
+    cp "$dir/weir.yaml" "$dir/rules.yaml" .
+    weir check rules rules.yaml
+    check_equal "exit of rules with the config that is here" "$code" 0
+    check_equal "which config it was" "$(head -n 1 <<<"$out")" "ok (by the config weir.yaml)"
+    weir check rules "$dir/bad_rules.yaml"
+    check_equal "exit of a window that it lacks" "$code" 1
+    check_contains "the windows, as they are called elsewhere" "$out" "write one of 1m, 5m, 24h,"
+    cd - >/dev/null || exit 1
+}
+
 help_and_version() {
     local command
     for command in --help -h help; do
@@ -181,5 +232,6 @@ good_rules
 doubts
 mistakes
 wrong_usage
+found_config
 help_and_version
 check_done check

@@ -18,7 +18,12 @@ check_contains "the log" "$(cat log)" "events=20000"
 check_equal "the lines of a file" "$(wc -l <one.jsonl)" 20000
 "$WEIR" generate --events=20000 --seed=7 --incident="$spec" --to - >two.jsonl 2>log
 check "standard output has the same bytes as a file" cmp -s one.jsonl two.jsonl
+check "and its truth" cmp -s weir-truth.json one.jsonl.truth.json
+check_equal "where it is said" "$(grep -c 'truth=weir-truth.json' log)" 2
+check_contains "what it is" "$(head -n 1 log)" "what the incidents really do"
+rm weir-truth.json
 "$WEIR" generate --events 20k --seed 8 >three.jsonl 2>log
+check "without incidents standard output leaves no file" [ ! -e weir-truth.json ]
 check "another seed gives other bytes" [ "$(cmp -s one.jsonl three.jsonl; echo $?)" = 1 ]
 check_equal "truths beside standard output" "$(ls ./*.truth.json)" ./one.jsonl.truth.json
 
@@ -55,6 +60,19 @@ check "2 sessions a second are about 7200 in an hour" \
     [ "$sessions" -gt 6700 ] && [ "$sessions" -lt 7700 ]
 "$WEIR" generate --events 10 --to no-truth.jsonl --truth none 2>log
 check "--truth none writes none" [ ! -e no-truth.jsonl.truth.json ]
+
+"$WEIR" generate >default.jsonl 2>log
+check_equal "the exit code without an amount" $? 0
+check_equal "the lines without an amount" "$(wc -l <default.jsonl)" 100000
+
+"$WEIR" generate --events 10 --incident "$spec" --truth none >again.jsonl 2>log
+check "--truth none writes none of an incident" [ ! -e weir-truth.json ]
+"$WEIR" generate --events 10 --incident "$spec" --truth own.json >again.jsonl 2>log
+check "--truth FILE is the only one" [ -s own.json ] && [ ! -e weir-truth.json ]
+mkdir -p taken/weir-truth.json
+(cd taken && "$WEIR" generate --events 10 --incident "$spec" >/dev/null 2>../log)
+check_equal "the exit code where it cannot be written" $? 1
+check_contains "what to do then" "$(cat log)" "--truth names another file, or none"
 
 # Faults come beside the good events, and are counted.
 "$WEIR" generate --events 20k --seed 7 --faults late=1%,disorder=5%,duplicates=1%,malformed=0.5% \
@@ -117,7 +135,6 @@ refused() {
     check_contains "the usage of: $*" "$(cat log)" "usage: weir generate"
     check_equal "standard output of: $*" "$(cat out)" ""
 }
-refused "say how much"
 refused "there is no option \"--evnts\"" --evnts 5
 refused "there is no option \"5\"" 5
 refused "needs a value" --events

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # weir get and weir silence against a real Redis (REDIS_URL) with hand-written keys.
 . "$(dirname "$0")/../lib.sh"
+unset WEIR_CONFIG
 
 if [ -z "${REDIS_URL:-}" ] || [ ! -x "$WEIR" ]; then
     skip "REDIS_URL is not set, or there is no $WEIR"
@@ -126,6 +127,21 @@ YAML
     weir get segments --config "$dir/weir.yaml"
     check_equal "exit by a config" "$code" 0
     check_contains "by a config" "$out" "group shop-of-test-get"
+    # as README.md shows it: the config is found
+    WEIR_CONFIG=$dir/weir.yaml weir get windows
+    check_contains "by WEIR_CONFIG" "$out" "group shop-of-test-get"
+    cd "$dir" || exit 1
+    weir silence list
+    check_equal "by ./weir.yaml" "$out" "No alert of group shop-of-test-get is silenced."
+    weir silence add alertname=ConversionDown country=DE --for 2h --comment known
+    check_equal "exit of silence add by ./weir.yaml" "$code" 0
+    weir silence expire "$out"
+    check_equal "exit of silence expire by ./weir.yaml" "$code" 0
+    weir get windows "${from[@]}"
+    check_contains "--redis and --group beside ./weir.yaml" "$out" "group $group"
+    weir get windows --group "$group"
+    check_equal "exit of --group alone beside ./weir.yaml" "$code" 2
+    cd - >/dev/null || exit 1
     weir get segments --window 7m --config "$dir/weir.yaml"
     check_contains "the config's windows" "$errors" "there are: 5m 1h"
     echo 'windoes: [1m]' >>"$dir/weir.yaml"

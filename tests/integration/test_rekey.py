@@ -445,7 +445,7 @@ def refusals(checks):
 
     file = ("--config", config.path)
     says(2, "usage: weir rekey", *file)
-    says(2, "usage: weir rekey", "--to", "x")
+    says(2, "which config?", "--to", "x")
     says(1, "would copy itself", *file, "--to", config.topic)
     says(4, "holds records already", *file, "--to", other, "--once")
     checks.contains(rekey_once(config, other, "--append"), "copied 1 records", "--append")
