@@ -2,7 +2,8 @@
  * http: a small server, by libmicrohttpd, with one thread of its own for all connections.
  *
  * A handler runs in that thread, one at a time; it must not block for long and must not touch the
- * workers' state but through their published statistics. Only GET and POST are served, else 405.
+ * workers' state but through their published statistics. Only GET and POST are served, and HEAD,
+ * which the handler sees as GET and whose answer has no body; else 405.
  * Limits: 64 connections (more wait), 8 KiB of headers (431 beyond), 10 s from a connection's start
  * or its last answer to the next answer's end, 64 KiB of a request's body, which is not looked at
  * (413 beyond), 16 MiB of an answer (500 beyond).

@@ -77,7 +77,7 @@ static enum MHD_Result answer(struct MHD_Connection *connection, int status, con
     MHD_add_response_header(response, MHD_HTTP_HEADER_CACHE_CONTROL, "no-store");
     MHD_add_response_header(response, "X-Content-Type-Options", "nosniff");
     if (status == MHD_HTTP_METHOD_NOT_ALLOWED)
-        MHD_add_response_header(response, MHD_HTTP_HEADER_ALLOW, "GET, POST");
+        MHD_add_response_header(response, MHD_HTTP_HEADER_ALLOW, "GET, HEAD, POST");
     enum MHD_Result queued = MHD_queue_response(connection, (unsigned)status, response);
     MHD_destroy_response(response);
     return queued;
@@ -90,10 +90,17 @@ static enum MHD_Result refuse(struct MHD_Connection *connection, int status, con
     return answer(connection, status, "application/json", body.data, body.len);
 }
 
+static bool is_head(const char *method) {
+    return strcmp(method, "HEAD") == 0;
+}
+
+/* A HEAD is a GET whose body libmicrohttpd keeps back. */
 static enum MHD_Result serve(struct weir_http *http, struct MHD_Connection *connection,
                              const char *path, const char *method) {
-    struct weir_request request = {
-        .method = method, .path = path, .query = query, .internal = connection};
+    struct weir_request request = {.method = is_head(method) ? "GET" : method,
+                                   .path = path,
+                                   .query = query,
+                                   .internal = connection};
     struct weir_response response = {.status = 200, .content_type = "application/json"};
     weir_buf_init(&response.body, RESPONSE_MAX);
     mark(http, connection, true);
@@ -121,8 +128,8 @@ static enum MHD_Result on_request(void *context, struct MHD_Connection *connecti
     (void)version;
     (void)upload;
     if (!exchange) {
-        if (strcmp(method, "GET") != 0 && strcmp(method, "POST") != 0)
-            return refuse(connection, 405, "only GET and POST are served");
+        if (strcmp(method, "GET") != 0 && !is_head(method) && strcmp(method, "POST") != 0)
+            return refuse(connection, 405, "only GET, HEAD and POST are served");
         if (announces_too_much(connection))
             return refuse(connection, 413, "a request's body may have 64 KiB");
         *state = calloc(1, sizeof *exchange);

@@ -131,10 +131,9 @@ static void test_answers(int port) {
         {"GET /nowhere" TAIL, 404, "Content-Type: application/json"},
         {"GET /empty" TAIL, 204, ""},
         {"GET /too-big" TAIL, 500, "ask for less"},
-        {"DELETE /echo" TAIL, 405, "Allow: GET, POST"},
+        {"DELETE /echo" TAIL, 405, "Allow: GET, HEAD, POST"},
         {"PUT /echo HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: 2\r\n\r\nhi", 405,
-         "only GET and POST"},
-        {"HEAD /echo" TAIL, 405, "Allow: GET, POST"},
+         "only GET, HEAD and POST"},
         {"OPTIONS *" TAIL, 405, "Allow"},
         {"BREW /echo" TAIL, 405, "Allow"},
         {"POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 65537\r\n\r\n", 413, "64 KiB"},
@@ -151,6 +150,34 @@ static void test_answers(int port) {
         if (status != cases[i].status || !strstr(reply, cases[i].has))
             printf("  %s  gives %s\n", cases[i].request, reply);
     }
+}
+
+/* As GET, with its length and without its body, so that a connection that lives on stays in step.
+ */
+static void test_head(int port) {
+    static const struct {
+        const char *request;
+        int status;
+        const char *has;
+    } cases[] = {
+        {"HEAD /echo?window=5m" TAIL, 200, "Content-Length: 6\r\n"},
+        {"HEAD /big" TAIL, 200, "Content-Length: 10485760\r\n"},
+        {"HEAD /nowhere" TAIL, 404, "Content-Length: 24\r\n"},
+        {"HEAD /too-big" TAIL, 500, "Content-Type: application/json\r\n"},
+        {"HEAD /empty" TAIL, 204, ""},
+    };
+    static char reply[65536];
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        CHECK_INT(ask(port, cases[i].request, reply, sizeof reply), cases[i].status);
+        CHECK(strstr(reply, cases[i].has) != NULL);
+        const char *end = strstr(reply, "\r\n\r\n");
+        CHECK(end != NULL && strcmp(end, "\r\n\r\n") == 0);
+    }
+    const char *both = "HEAD /echo HTTP/1.1\r\nHost: x\r\n\r\nGET /echo" TAIL;
+    CHECK_INT(ask(port, both, reply, sizeof reply), 200);
+    const char *end = strstr(reply, "\r\n\r\n");
+    CHECK(end != NULL && strncmp(end + 4, "HTTP/1.1 200", 12) == 0);
+    CHECK(strstr(reply, "\r\n\r\nGET (none)") != NULL);
 }
 
 static void test_sizes(int port) {
@@ -408,6 +435,7 @@ int main(void) {
     int port = weir_http_port(http);
     CHECK(port > 0);
     test_answers(port);
+    test_head(port);
     test_sizes(port);
     test_keep_alive(port);
     test_garbage(port);
