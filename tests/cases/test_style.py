@@ -70,6 +70,8 @@ CASES = (
     (documents.config_keys, {"README.md": "`kafka.brokers`, `windows`, weir_a"}, None),
     (documents.deployed_metrics, {"deploy/prometheus.yaml": "expr: weir_nothing > 1"}, "weir_nothing"),
     (documents.deployed_metrics, {"deploy/prometheus.yaml": "expr: weir_a_sum / weir_a_count"}, None),
+    (documents.cut_tables, {"README.md": "| a |\n|---|\n| b |\n\n| c |\n"}, "README.md:5: a row"),
+    (documents.cut_tables, {"README.md": "| a |\n|---|\n| b |\n\n```\n| c |\n```\n"}, None),
     (documents.machine_paths, {"README.md": "see /ho" + "me/ann/weir"}, "README.md:1"),
     (documents.machine_paths, {"README.md": "see ../shared and /etc/weir"}, None),
     (documents.unfinished, {"src/core/a.c": f"/* {MARK}: later */\n"}, MARK),

@@ -173,6 +173,25 @@ def refusals(tree, _build):
     return findings
 
 
+def cut_tables(tree, _build):
+    """A table's rows stand under its head: behind a blank line they are shown as they are typed."""
+    findings = []
+    for path in tree.files:
+        if path.suffix != ".md":
+            continue
+        fenced, before = False, ""
+        lines = tree.lines(path)
+        for number, (line, after) in enumerate(zip(lines, [*lines[1:], ""]), 1):
+            if line.lstrip().startswith("```"):
+                fenced = not fenced
+            begins = line.startswith("|") and not before.startswith("|")
+            if begins and not fenced and not re.match(r"\|[ :|-]+\|$", after):
+                findings.append(f"{path}:{number}: a row of a table without its head above it; "
+                                "remove the blank line, or write the head")
+            before = line
+    return findings
+
+
 def text_lines(tree):
     for path in tree.files:
         if tree.is_text(path):
