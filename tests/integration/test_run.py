@@ -172,14 +172,21 @@ DIMENSIONS = {name: name for name in ("device", "country", "channel", "category"
 
 
 def generated(checks, config, events, seed):
-    """Generated traffic into the topic and, the same bytes, into a file."""
+    """Generated traffic into the topic and, the same bytes, into a file; the truth beside both."""
     path = os.path.join(config.dir, "input.jsonl")
-    size = ("--events", events, "--seed", seed, *GENERATED)
+    size = ("--events", events, "--seed", seed, *GENERATED, "--incident",
+            "metric=checkout,segment=country:DE,size=50%,start=10m,duration=15m")
     code, _, err = t.command("generate", *size, "--to", path)
     checks.equal(code, 0, f"exit code of generate: {err[-300:]}")
     target = f"kafka://{os.environ['KAFKA_BROKERS']}/{config.topic}"
-    code, _, err = t.command("generate", *size, "--to", target)
+    code, _, err = t.command("generate", *size, "--to", target, cwd=config.dir)
     checks.equal(code, 0, f"exit code of generate to Kafka: {err[-300:]}")
+    checks.contains(err, "truth=weir-truth.json", "what generate to Kafka says")
+    truths = []
+    for name in (path + ".truth.json", os.path.join(config.dir, "weir-truth.json")):
+        with open(name, encoding="utf-8") as text:
+            truths.append(json.load(text))
+    checks.equal(truths[1], truths[0], "the truth of what went to Kafka")
     with open(path, "rb") as lines:
         last = max(json.loads(line)["time"] for line in lines)
     end = datetime.fromisoformat(last.replace("Z", "+00:00")) + timedelta(hours=2)
