@@ -46,7 +46,7 @@ static int check_member(struct weir_redis *redis, const char *group, struct weir
     struct weir_reply *mark = NULL;
     snprintf(meta, sizeof meta, "weir:{%s.%s}:meta", group, MEMBER);
     int status = ask(redis, &mark, WEIR_REPLY_TEXT, err, "HGET", meta, "mark");
-    if (status == 0 && mark->len > 0)
+    if (status == 0 && mark && mark->len > 0)
         status = is_of_run(group, "partition " MEMBER, err);
     weir_reply_free(mark);
     return status;
@@ -69,7 +69,7 @@ static int check_group(struct weir_redis *redis, const char *group, struct weir_
         return status != 0 ? status : check_member(redis, group, err);
     weir_name_key(key, sizeof key, group, "alertstate");
     status = ask(redis, &alerts, WEIR_REPLY_INTEGER, err, "HLEN", key, NULL);
-    if (status == 0 && alerts->integer > 0)
+    if (status == 0 && alerts && alerts->integer > 0)
         status = is_of_run(group, "alerts", err);
     weir_reply_free(alerts);
     return status;
