@@ -90,8 +90,11 @@ static void run_job(struct job *jobs, int number, const struct weir_config *conf
 /* A job that died of a broken invariant has its seed on record. */
 static void wait_for(struct job *job) {
     int status = 0;
-    while (waitpid(job->pid, &status, 0) < 0 && errno == EINTR)
-        ;
+    pid_t ended;
+    do
+        ended = waitpid(job->pid, &status, 0);
+    while (ended < 0 && errno == EINTR);
+    WEIR_ASSERT(ended == job->pid);
     if (status == 0)
         return;
     job->failed = true;
@@ -108,10 +111,12 @@ static uint64_t run_jobs(struct job *jobs, const struct weir_config *config,
     for (int j = 0; j < options->jobs; j++)
         jobs[j] = (struct job){.seed = options->first + (uint64_t)j};
     for (int j = 0; j < options->jobs; j++) {
-        jobs[j].pid = fork();
-        WEIR_ASSERT(jobs[j].pid >= 0);
-        if (jobs[j].pid > 0)
+        pid_t pid = fork();
+        WEIR_ASSERT(pid >= 0);
+        if (pid > 0) {
+            jobs[j].pid = pid; /* the parent's to write: the child shares the memory */
             continue;
+        }
         if (mutation && !freopen("/dev/null", "w", stderr)) /* an assert is a find, too */
             _exit(2);
         run_job(jobs, j, config, options, mutation);
