@@ -94,6 +94,7 @@ static struct weir_consumer *make(const struct weir_kafka_options *options,
     rd_kafka_conf_set_opaque(conf, self);
     rd_kafka_conf_set_rebalance_cb(conf, weir_consumer_rebalanced);
     rd_kafka_conf_set_error_cb(conf, weir_consumer_on_error);
+    rd_kafka_conf_set_offset_commit_cb(conf, weir_consumer_on_commit);
     self->rk = weir_kafka_handle_new(conf, WEIR_KAFKA_CONSUMER, err);
     if (!self->rk) {
         free_memory(self);
@@ -185,7 +186,7 @@ int64_t weir_kafka_timestamp_ms(const rd_kafka_message_t *message) {
 static bool take_record(struct weir_consumer *consumer, const rd_kafka_message_t *message,
                         int32_t topic, struct weir_record *record) {
     struct weir_slot *slot = weir_consumer_slot(consumer, topic, message->partition);
-    if (!slot || !slot->assigned || consumer->paused || slot->next < 0)
+    if (!slot || !slot->assigned || consumer->paused || consumer->again || slot->next < 0)
         return false;
     slot->looking = false;
     if (message->offset < slot->next) {

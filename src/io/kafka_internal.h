@@ -32,6 +32,7 @@ struct weir_topic {
     char *name;
     struct weir_slot *slots; /* by partition */
     int32_t len;
+    bool unknown; /* to the brokers, by what was heard last */
 };
 
 /* A rebalance that librdkafka announced inside a batch call; it is acted on before the next one,
@@ -58,13 +59,14 @@ struct weir_consumer {
     int64_t logged_us;  /* when an error was logged last */
     uint64_t unlogged;  /* errors since then */
     int64_t unknown_us; /* since when a topic is unknown; 0: none */
+    int64_t looked_us;  /* the last look whether it is there again */
     bool gone;          /* a partition was, once */
     int64_t probed_us;  /* the last look for a broker while none answers */
     int64_t woken_us;   /* the fetchers, last */
     bool filled;        /* enough records waited at the last poll that the queues may be full */
     _Atomic bool reachable;
-    bool doubtful;          /* a connection was lost: ask whether any broker answers */
-    bool again;             /* assign once more: where reading went on may be another topic */
+    bool doubtful; /* a connection was lost: ask whether any broker answers */
+    bool again;    /* assign once more: what came since may be of another topic, and is dropped */
     struct weir_ends *ends; /* NULL until a question is asked */
     _Atomic uint64_t errors;
 };
@@ -110,6 +112,8 @@ void weir_consumer_wake(struct weir_consumer *consumer);
 
 /* kafka_trouble.c */
 void weir_consumer_on_error(rd_kafka_t *rk, int code, const char *reason, void *consumer);
+void weir_consumer_on_commit(rd_kafka_t *rk, rd_kafka_resp_err_t code,
+                             rd_kafka_topic_partition_list_t *partitions, void *consumer);
 /* A message that carries an error: counted, logged, and fatal if the promise needs it. */
 void weir_consumer_on_bad_message(struct weir_consumer *consumer,
                                   const rd_kafka_message_t *message);

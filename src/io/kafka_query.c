@@ -27,7 +27,7 @@ static rd_kafka_topic_partition_list_t *listed(const struct weir_consumer *consu
                                                size_t len) {
     rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new((int)len);
     for (size_t i = 0; i < len; i++)
-        if (partitions[i].offset >= 0)
+        if (partitions[i].offset >= 0 && !consumer->topics[partitions[i].topic].unknown)
             rd_kafka_topic_partition_list_add(list, name_of(consumer, partitions[i].topic),
                                               partitions[i].partition)
                 ->offset = partitions[i].offset;

@@ -9,6 +9,7 @@
 #define PROBE_EVERY_US 1000000
 #define PROBE_MS 1000 /* an answer waits for the fetch before it, up to 500 ms */
 #define UNKNOWN_FOR_US 30000000
+#define LOOK_EVERY_US 1000000
 
 void weir_consumer_count_error(struct weir_consumer *consumer, const char *what,
                                const char *detail) {
@@ -24,13 +25,37 @@ void weir_consumer_count_error(struct weir_consumer *consumer, const char *what,
     consumer->unlogged = 0;
 }
 
-/* What comes back may be another topic. */
-static void note_unknown(struct weir_consumer *consumer) {
+/* topic -1: any of them may be meant. */
+static void note_unknown(struct weir_consumer *consumer, int32_t topic) {
     consumer->gone = true;
+    for (size_t i = 0; i < consumer->topics_len; i++)
+        consumer->topics[i].unknown |= topic < 0 || (size_t)topic == i;
     if (consumer->unknown_us != 0)
         return;
     consumer->unknown_us = weir_clock_monotonic_us();
-    consumer->again = true;
+    consumer->again = true; /* or librdkafka would go on in what comes back, unseen */
+}
+
+/* Of an offset for display. That a topic is gone shows here long before its metadata is old. */
+void weir_consumer_on_commit(rd_kafka_t *rk, rd_kafka_resp_err_t code,
+                             rd_kafka_topic_partition_list_t *partitions, void *opaque) {
+    struct weir_consumer *consumer = opaque;
+    char detail[512];
+    (void)rk;
+    snprintf(detail, sizeof detail, "offsets for display: %s", rd_kafka_err2str(code));
+    for (int i = 0; partitions && i < partitions->cnt; i++) {
+        const rd_kafka_topic_partition_t *at = &partitions->elems[i];
+        int32_t topic = weir_consumer_topic_index(consumer, at->topic);
+        if (at->err == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART && topic >= 0)
+            note_unknown(consumer, topic);
+        if (code != RD_KAFKA_RESP_ERR_NO_ERROR || at->err == RD_KAFKA_RESP_ERR_NO_ERROR)
+            continue;
+        code = at->err;
+        snprintf(detail, sizeof detail, "offsets for display: topic %s partition %" PRId32 ": %s",
+                 at->topic, at->partition, rd_kafka_err2str(code));
+    }
+    if (code != RD_KAFKA_RESP_ERR_NO_ERROR && code != RD_KAFKA_RESP_ERR__NO_OFFSET)
+        weir_consumer_count_error(consumer, "Kafka reports trouble", detail);
 }
 
 void weir_consumer_on_error(rd_kafka_t *rk, int code, const char *reason, void *opaque) {
@@ -52,7 +77,7 @@ void weir_consumer_on_error(rd_kafka_t *rk, int code, const char *reason, void *
     if (code == RD_KAFKA_RESP_ERR__TRANSPORT || code == RD_KAFKA_RESP_ERR__RESOLVE)
         consumer->doubtful = true;
     if (code == RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION || code == RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC)
-        note_unknown(consumer);
+        note_unknown(consumer, -1);
     weir_consumer_count_error(consumer, "Kafka reports trouble", reason);
 }
 
@@ -77,6 +102,21 @@ static void refuse_damage(struct weir_consumer *consumer, const char *topic, int
                  topic, partition, offset, words);
 }
 
+/* The counted record is not there. By retention it may be the only one that is gone; a topic that
+ * ends before it is another one. The end is asked for at once: soon it may be longer. */
+static void look_for_counted(struct weir_consumer *consumer, struct weir_slot *slot, int32_t topic,
+                             int32_t partition) {
+    struct weir_err err;
+    int64_t low, high;
+    consumer->again = true;
+    if (weir_consumer_range(consumer, topic, partition, &low, &high, &err) != 0)
+        return; /* the next answer says the same */
+    if (low > slot->mark.offset)
+        slot->mark.known = false;
+    else if (high <= slot->mark.offset)
+        refuse_offset(consumer, consumer->topics[topic].name, partition, slot->next);
+}
+
 void weir_consumer_on_bad_message(struct weir_consumer *consumer,
                                   const rd_kafka_message_t *message) {
     const char *topic = message->rkt ? rd_kafka_topic_name(message->rkt) : "?";
@@ -90,9 +130,8 @@ void weir_consumer_on_bad_message(struct weir_consumer *consumer,
     switch ((int)message->err) {
     case RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET:
     case RD_KAFKA_RESP_ERR_OFFSET_OUT_OF_RANGE:
-        if (slot && slot->assigned && slot->looking) { /* only the counted record may be gone */
-            slot->mark.known = false;
-            consumer->again = true;
+        if (slot && slot->assigned && slot->looking) {
+            look_for_counted(consumer, slot, index, message->partition);
             return;
         }
         if (slot && slot->assigned && weir_consumer_skip_bare(slot)) {
@@ -114,10 +153,10 @@ void weir_consumer_on_bad_message(struct weir_consumer *consumer,
     case RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART:
     case RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC:
     case RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION:
-        note_unknown(consumer);
+        note_unknown(consumer, index);
         break;
     case RD_KAFKA_RESP_ERR__PARTITION_EOF:
-        if (slot && slot->assigned && !consumer->paused)
+        if (slot && slot->assigned && !consumer->paused && !consumer->again)
             weir_consumer_met_end(slot, message->offset);
         return;
     default:
@@ -126,16 +165,24 @@ void weir_consumer_on_bad_message(struct weir_consumer *consumer,
     weir_consumer_count_error(consumer, "Kafka reports trouble", detail);
 }
 
-static void look_for_unknown(struct weir_consumer *consumer) {
+/* librdkafka does not go on by itself with a topic that was gone. What comes back may be another
+ * one, which shows when its partitions are assigned once more: that reads the counted record. */
+static void look_for_unknown(struct weir_consumer *consumer, int64_t now_us) {
     struct weir_err err;
+    consumer->looked_us = now_us;
     for (size_t i = 0; i < consumer->topics_len; i++) {
-        int partitions = weir_consumer_partitions(consumer, (int32_t)i, &err);
-        if (partitions > 0)
+        if (!consumer->topics[i].unknown)
             continue;
-        if (partitions == 0)
+        int partitions = weir_consumer_partitions(consumer, (int32_t)i, &err);
+        if (partitions > 0) {
+            consumer->topics[i].unknown = false;
+            consumer->again = true;
+            continue;
+        }
+        if (partitions < 0)
+            consumer->unknown_us = now_us; /* no answer: ask again later */
+        else if (now_us - consumer->unknown_us > UNKNOWN_FOR_US)
             consumer->fatal = err;
-        else
-            consumer->unknown_us = weir_clock_monotonic_us(); /* no answer: ask again later */
         return;
     }
     consumer->unknown_us = 0;
@@ -143,8 +190,9 @@ static void look_for_unknown(struct weir_consumer *consumer) {
 
 void weir_consumer_look_after(struct weir_consumer *consumer) {
     int64_t now_us = weir_clock_monotonic_us();
-    if (consumer->unknown_us != 0 && now_us - consumer->unknown_us > UNKNOWN_FOR_US)
-        look_for_unknown(consumer);
+    if (consumer->unknown_us != 0 && now_us - consumer->looked_us >= LOOK_EVERY_US &&
+        atomic_load(&consumer->reachable))
+        look_for_unknown(consumer, now_us);
     bool was = atomic_load(&consumer->reachable);
     if ((was && !consumer->doubtful) || now_us - consumer->probed_us < PROBE_EVERY_US)
         return;

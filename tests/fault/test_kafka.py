@@ -249,6 +249,15 @@ def refused_and_rebuilt(checks, log, configs, before, total):
 def topic_made_again_longer(checks):
     """The new topic holds more records than were counted of the old one, when weir looks: at a
     start, and when the topic was gone for so long that Kafka's client noticed."""
+    made_again_longer(checks, 0)
+
+
+def topic_made_again_late(checks):
+    """The same where the client had given the topic up for seconds."""
+    made_again_longer(checks, 3)
+
+
+def made_again_longer(checks, gone_for):
     log = f.Log(3000)
     soon = {**f.STATIC, "topic.metadata.refresh.interval.ms": 1000}  # it looks for the topic itself
     stopped, running = log.config("longer", soon), log.config("longer", soon)
@@ -262,6 +271,9 @@ def topic_made_again_longer(checks):
     counted = t.offsets(t.Redis(), stopped, f.PARTITIONS)
     weirtopics.delete_topic(log.topic)
     weir.wait_log("Kafka reports trouble", 60)
+    time.sleep(gone_for)
+    said = [line for line in weir.log().splitlines() if "Unknown topic" in line]
+    checks.that(len(said) <= 2 + gone_for, f"what is said of each commit: {said}")
     t.wait_until(20, lambda: made_again(log.topic), "the topic is there again")
     f.feed(log.topic, f.generated(6000, 3))
     ends = [end for _, end in ends_of(log)]
@@ -418,8 +430,8 @@ def main():
     f.need_tools("kcat", "java")
     checks = t.Checks("kafka")
     f.run_beside(checks, 4, leader_change, broker_away, name_taken, topic_made_again,
-                 topic_made_again_longer,
-                 retention_passes, retention_just_there, retention_behind_transactions, clock_off, partitions_added,
+                 topic_made_again_longer, topic_made_again_late, retention_passes,
+                 retention_just_there, retention_behind_transactions, clock_off, partitions_added,
                  transactions_given_up, log_disk_full)
     checks.finish()
 
