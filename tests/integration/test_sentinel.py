@@ -86,6 +86,11 @@ def hand_over(watched, port):
     return lambda: None
 
 
+def lost(weir):
+    """Commits by which it learnt that Redis lost writes: the last ones, or also its claim."""
+    return weir.metric("weir_rollbacks_total") + weir.metric("weir_fenced_total")
+
+
 def run(checks, faults, label, events, seconds):
     watched, sinks = Watched(), Sinks()
     config = stream_config(label, redis=watched.url, http={"listen": "127.0.0.1:0"},
@@ -99,20 +104,27 @@ def run(checks, faults, label, events, seconds):
     time.sleep(1.5)
     for fault in faults:
         port, found = watched.port(), len(sampler.back)
-        rollbacks = weir.metric("weir_rollbacks_total")
+        lost_before = lost(weir)
         before = sum(t.offsets(t.connect(watched.url), config, PARTITIONS))
         begun = time.monotonic()
         mend = fault(watched, port)
         watched.wait_other(port)
         promoted = time.monotonic() - begun
-        t.wait_until(30, lambda low=before: sum(t.offsets(t.connect(watched.url), config,
-                                                          PARTITIONS)) > low,
-                     f"weir counts on after {fault.__name__}: {weir.tail()}")
+        there = t.offsets(t.connect(watched.url), config, PARTITIONS)
+
+        def counts_on(low=before, there=there):
+            """Each partition, on the new primary: weir has met there whatever that has lost."""
+            now = t.offsets(t.connect(watched.url), config, PARTITIONS)
+            return sum(now) > low and all(map(int.__gt__, now, there))
+
+        t.wait_until(30, counts_on, f"weir counts on after {fault.__name__}: {weir.tail()}")
         figures.recovered.append(time.monotonic() - begun)
         figures.injected += 1
         print(f"{fault.__name__}: promoted after {promoted:.1f} s, weir counts on after "
-              f"{figures.recovered[-1]:.1f} s")
-        if weir.metric("weir_rollbacks_total") > rollbacks:
+              f"{figures.recovered[-1]:.1f} s, {lost(weir) - lost_before} commits met lost writes "
+              f"(fenced {weir.metric('weir_fenced_total')} so far), "
+              f"what is published went back {len(sampler.back) - found} times")
+        if lost(weir) > lost_before:
             sampler.forgive(found)  # Redis itself lost its last writes, and what was published then
         if fault is not faults[-1]:
             mend()

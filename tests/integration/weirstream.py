@@ -93,18 +93,22 @@ def buckets(redis, config):
             for key, value in redis.dump(f"{prefix}*}}:b:*").items()}
 
 
-def undisturbed(checks, config, total, close_ms):
-    """Another group over the same topic: the total, the buckets and the config of one run in
-    peace."""
-    redis = t.Redis()
+def calm_config(config):
+    """Another group over the same topic."""
     tree = {name: part for name, part in config.tree.items()
             if name not in ("kafka", "redis", "alerts", "sinks")}
-    calm = t.Config(config.topic, brokers=config.brokers, **tree)
+    return t.Config(config.topic, brokers=config.brokers, **tree)
+
+
+def undisturbed(checks, config, total, close_ms, calm=None):
+    """The total and the buckets of one run in peace, by `calm` or another group over the topic."""
+    redis = t.Redis()
+    calm = calm or calm_config(config)
     weir = t.Weir(calm)
     t.wait_counted(redis, calm, config.partitions, total, watch=weir)
     found = wait_for_slide(redis, calm, "24h", close_ms, 60000)
     checks.equal(weir.stop(), 0, "exit code of the undisturbed run")
-    return found, buckets(redis, calm), calm
+    return found, buckets(redis, calm)
 
 
 def same_figures(checks, got, want, what):
@@ -250,7 +254,8 @@ def finish_and_compare(checks, config, total, close_ms, what, weir=None, whole=F
     t.wait_counted(redis, config, config.partitions, total, watch=weir)
     found = wait_for_slide(redis, config, "24h", close_ms, 60000)
     got = buckets(redis, config)
-    want_found, want, calm = undisturbed(checks, config, total, close_ms)
+    calm = calm_config(config)
+    want_found, want = undisturbed(checks, config, total, close_ms, calm)
     same_figures(checks, found, want_found, what)
     same_buckets(checks, got, want, what)
     if whole:
