@@ -107,7 +107,8 @@ void weir_partition_record(struct weir_partition *partition, int64_t offset,
                            enum weir_reason reason);
 
 /* Raises the watermark without an event (an idle partition) and closes what ends by it. Recorded
- * in the next export. Lower than the present watermark: nothing happens. */
+ * in the next export, in the place of the one before at this offset where that makes no difference.
+ * Lower than the present watermark: nothing happens. */
 void weir_partition_tick(struct weir_partition *partition, int64_t watermark_ms);
 
 /* Closes every open session at its own end: the end of all input. */
@@ -162,7 +163,8 @@ struct weir_changes {
     int64_t offset, watermark_ms;
     const char *meta; /* the scalars, packed; stored in the meta key */
     size_t meta_len;
-    const char *ticks; /* "offset:watermark" lines since the last commit, for the record */
+    const char *ticks; /* "offset:watermark" lines since the last commit, for the record; one with
+                          "=" before it replaces the last on record, if that has its offset */
     size_t ticks_len;
 };
 

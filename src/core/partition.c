@@ -18,6 +18,7 @@ struct weir_partition *weir_partition_new(const struct weir_plan *plan) {
     p->plan = plan;
     p->newest_ms = p->watermark_ms = p->settled_ms = INT64_MIN;
     p->offset = -1;
+    p->tick_offset = INT64_MIN;
     p->first_delta = 1;
     weir_overlap_init(&p->overlap);
     weir_buf_init(&p->ticks, 1 << 20);
@@ -155,12 +156,28 @@ void weir_partition_start_at(struct weir_partition *p, int64_t offset) {
     p->moved = true;
 }
 
+/* Two ticks at one offset do what the second does alone: each session ends at its own end, and
+ * buckets are removed by the last watermark. Only where the first one made carts be forgotten the
+ * second, alone, would choose others, so such a one stays on record. */
+static void record_tick(struct weir_partition *p, int64_t watermark_ms) {
+    bool replaces = p->tick_offset == p->offset && !p->tick_stands;
+    if (replaces && p->ticks.len > 0) {
+        replaces = p->ticks.data[p->tick_at] == '=';
+        p->ticks.len = p->tick_at;
+    }
+    p->tick_offset = p->offset;
+    p->tick_at = p->ticks.len;
+    weir_buf_printf(&p->ticks, "%s%lld:%lld\n", replaces ? "=" : "", (long long)p->offset,
+                    (long long)watermark_ms);
+}
+
 void weir_partition_tick(struct weir_partition *p, int64_t watermark_ms) {
     if (p->watermark_ms == INT64_MIN || watermark_ms <= p->watermark_ms)
         return;
     p->moved = true;
-    weir_buf_printf(&p->ticks, "%lld:%lld\n", (long long)p->offset, (long long)watermark_ms);
+    record_tick(p, watermark_ms);
     raise_watermark(p, watermark_ms);
+    p->tick_stands = p->visitors.waiting > p->visitors.max;
     trim_visitors(p);
 }
 

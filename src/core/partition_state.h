@@ -45,7 +45,10 @@ struct weir_partition {
     struct weir_removed *removed;
     size_t removed_len, removed_cap;
     struct weir_buf ticks;
-    bool moved; /* offset, watermark or a scalar */
+    int64_t tick_offset; /* of the last tick since the state was made or loaded; INT64_MIN: none */
+    size_t tick_at;      /* its line in `ticks`, while it is not exported */
+    bool tick_stands;    /* it did what a later one in its place would not do */
+    bool moved;          /* offset, watermark or a scalar */
 
     /* the stored state */
     uint64_t seq;

@@ -14,6 +14,7 @@
  *   r                            commit, then a new partition from the map
  *   c                            crash: a new partition from the map, then all since the commit
  *   p                            commit, then print: see print_point
+ *   k                            print the ticks on record: "t OFFSET:WATERMARK"
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -300,6 +301,7 @@ static void forget(struct driver *driver) {
         free(driver->map[i].bytes);
     free(driver->map);
     free(driver->meta);
+    free(driver->ticks);
     log_clear(driver);
     free(driver->log);
     totals_clear(&driver->before);
@@ -338,6 +340,9 @@ static void obey(struct driver *driver, const char *text) {
         drop_line(driver);
     } else if (strcmp(text, "c") == 0) {
         crash(driver);
+    } else if (strcmp(text, "k") == 0) {
+        for (size_t i = 0; i < driver->ticks_len; i++)
+            printf("t\t%s\n", driver->ticks[i]);
     } else if (strcmp(text, "x") == 0 || strcmp(text, "r") == 0 || strcmp(text, "p") == 0) {
         commit(driver, text[0] == 'x');
         if (text[0] == 'r')

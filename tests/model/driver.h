@@ -49,6 +49,8 @@ struct driver {
     /* totals do not move with the state: kept here of the partitions that are gone */
     struct totals before, at_commit;
     uint64_t returned[WEIR_REASONS];
+    char (*ticks)[64]; /* on record, as "offset:watermark" */
+    size_t ticks_len;
     bool replaying;
 };
 

@@ -124,6 +124,26 @@ void log_clear(struct driver *driver) {
     driver->log_len = driver->log_from = 0;
 }
 
+/* As the script of app/scripts.h does. */
+static void record_ticks(struct driver *driver, const char *lines, size_t len) {
+    const char *end = lines + len, *line = lines;
+    while (line < end) {
+        const char *stop = memchr(line, '\n', (size_t)(end - line));
+        bool same = *line == '=';
+        line += same;
+        size_t offset_len =
+            (size_t)((const char *)memchr(line, ':', (size_t)(stop - line)) + 1 - line);
+        if (!same || driver->ticks_len == 0 ||
+            strncmp(driver->ticks[driver->ticks_len - 1], line, offset_len) != 0) {
+            driver->ticks = grown(driver->ticks, driver->ticks_len, sizeof *driver->ticks);
+            driver->ticks_len++;
+        }
+        snprintf(driver->ticks[driver->ticks_len - 1], sizeof *driver->ticks, "%.*s",
+                 (int)(stop - line), line);
+        line = stop + 1;
+    }
+}
+
 void commit(struct driver *driver, bool retry) {
     struct weir_changes changes;
     uint64_t hash = export_changes(driver, &changes);
@@ -132,6 +152,7 @@ void commit(struct driver *driver, bool retry) {
     for (size_t i = 0; i < changes.len; i++)
         map_change(driver, &changes.items[i], changes.bytes);
     if (changes.seq != changes.prev_seq) {
+        record_ticks(driver, changes.ticks, changes.ticks_len);
         free(driver->meta);
         driver->meta = malloc(changes.meta_len + 1);
         if (!driver->meta)

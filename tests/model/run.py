@@ -5,7 +5,8 @@
 
 Every counter of every bucket, segment, window and total must agree, at places in mid-stream and at
 the end. Each stream also runs a second time without its commits, reloads and crashes, and must
-give the same bytes in every bucket. On a mismatch the stream is shrunk and printed.
+give the same bytes in every bucket, and a third time with the ticks that were recorded instead of
+those that came, which must end the same. On a mismatch the stream is shrunk and printed.
 """
 
 import argparse
@@ -85,17 +86,54 @@ def undisturbed(commands):
     return [c for c in commands if c[0] not in ("commit", "reload", "crash")]
 
 
+def with_recorded(commands, recorded):
+    """The same without its ticks, and with those on record where they say; one look, at the end."""
+    ticks = {}
+    for text in recorded:
+        offset, watermark = text.split(":")
+        ticks.setdefault(int(offset), []).append(("tick", int(watermark)))
+    made = []
+    for command in commands:
+        if command[0] == "record":
+            made += [command, *ticks.pop(command[1] + 1, [])]
+        elif command[0] == "finish":
+            made.append(command)
+    return None if ticks else [*made, ("look",)]
+
+
+def recorded_in(lines):
+    return [line.split("\t")[1] for line in lines or () if line.startswith("t\t")]
+
+
+def last_point(lines):
+    """The lines of the last look."""
+    ends = [at for at, line in enumerate(lines) if line == "end"]
+    return sorted(lines[ends[-2] + 1 if len(ends) > 1 else 0 : ends[-1]])
+
+
 def drive_streams(driver, jobs):
-    """jobs: [(seed, plan, commands)]. {seed: (lines, lines undisturbed)}, wrong."""
+    """jobs: [(seed, plan, commands)]. {seed: (lines, lines undisturbed, ticks on record, lines with
+    those)}, wrong."""
     scripts = []
     for seed, plan, commands in jobs:
-        scripts.append(script(f"{seed} full", plan, commands))
+        scripts.append(script(f"{seed} full", plan, commands) + "k\n")
         scripts.append(script(f"{seed} plain", plan, undisturbed(commands)))
     outputs, wrong = drive(driver, "".join(scripts))
-    pair = {
-        seed: (outputs.get(f"{seed} full"), outputs.get(f"{seed} plain")) for seed, _, _ in jobs
-    }
-    return pair, wrong
+    again, replays = {}, []
+    for seed, plan, commands in jobs:
+        again[seed] = recorded_in(outputs.get(f"{seed} full"))
+        replay = with_recorded(commands, again[seed])
+        if again[seed] and replay:
+            replays.append(script(f"{seed} replay", plan, replay))
+    if replays and not wrong:
+        replayed, wrong = drive(driver, "".join(replays))
+        outputs.update(replayed)
+    runs = {}
+    for seed, _, _ in jobs:
+        full = outputs.get(f"{seed} full")
+        full = full and [line for line in full if not line.startswith("t\t")]
+        runs[seed] = full, outputs.get(f"{seed} plain"), again[seed], outputs.get(f"{seed} replay")
+    return runs, wrong
 
 
 # ---- what the two say of one point --------------------------------------------------------------
@@ -209,7 +247,23 @@ def point_differs(partition, point, offset, returned, rng):
     yield from differ("status", got, status)
 
 
-def check(seed, plan, commands, full, plain):
+def record_differs(plan, commands, plain, recorded, replayed):
+    """The ticks on record make the same state, and are no more than needed."""
+    if not recorded:
+        return
+    if not replayed:
+        yield f"no replay of the ticks on record: {recorded}"
+        return
+    ours, theirs = Counter(last_point(replayed)), Counter(last_point(plain))
+    yield from (f"with the ticks on record: {line!r}" for line in ours - theirs)
+    yield from (f"with the ticks that came: {line!r}" for line in theirs - ours)
+    offsets = [text.split(":")[0] for text in recorded]
+    if plan.sessions_max >= 1000 and not any(c[0] in ("reload", "crash") for c in commands):
+        if len(set(offsets)) < len(offsets):
+            yield f"ticks on record for nothing: {recorded}"
+
+
+def check(seed, plan, commands, full, plain, recorded, replayed):
     """The differences between the program's output and the reference, as sentences."""
     if full is None or plain is None:
         return ["the driver printed nothing"]
@@ -219,6 +273,9 @@ def check(seed, plan, commands, full, plain):
         return [f"{what}: {line!r}" for line in (ours - theirs)] + [
             f"undisturbed: {line!r}" for line in (theirs - ours)
         ]
+    wrong = list(record_differs(plan, commands, plain, recorded, replayed))
+    if wrong:
+        return wrong
     partition = reference.Partition(plan)
     points = points_of(full)
     offset, returned = -1, {"ok": 0}

@@ -270,6 +270,26 @@ static struct weir_reply *call_rpush(struct sim_db *db, size_t argc, const struc
     return sim_reply_integer((int64_t)list->len);
 }
 
+static struct weir_reply *call_lindex(struct sim_db *db, size_t argc, const struct sim_text *argv) {
+    (void)argc;
+    const struct sim_value *list = sim_db_find(db, argv[1]);
+    if (integer_of(argv[2]) != -1)
+        return sim_reply_error("ERR the simulated Redis knows the last of a list only");
+    return list ? sim_reply_text(text_of(list->items[list->len - 1].name)) : sim_reply_nil();
+}
+
+static struct weir_reply *call_lset(struct sim_db *db, size_t argc, const struct sim_text *argv) {
+    (void)argc;
+    if (!sim_db_find(db, argv[1]))
+        return sim_reply_error("ERR no such key");
+    if (integer_of(argv[2]) != -1)
+        return sim_reply_error("ERR the simulated Redis knows the last of a list only");
+    struct sim_value *list = sim_db_write(db, argv[1], SIM_LIST);
+    sim_value_erase(list, list->len - 1);
+    sim_value_insert(list, list->len, argv[3], NULL);
+    return sim_reply_text(sim_text_of("OK"));
+}
+
 /* ---- streams ---- */
 
 /* The fields of an entry in one blob: each as its length, a colon and its bytes. */
@@ -393,6 +413,8 @@ static const struct command {
     {"zrangebyscore", 4, SIM_ZSET, call_zrangebyscore},
     {"rpush", 3, SIM_LIST, call_rpush},
     {"lrange", 4, SIM_LIST, call_all},
+    {"lindex", 3, SIM_LIST, call_lindex},
+    {"lset", 4, SIM_LIST, call_lset},
     {"xadd", 5, SIM_STREAM, call_xadd},
     {"xlen", 2, SIM_STREAM, call_xlen},
     {"xrange", 4, SIM_STREAM, call_xrange},

@@ -79,6 +79,7 @@ class Generator:
     def __init__(self, seed):
         self.rng = rng = random.Random(seed)
         self.plan = make_plan(rng)
+        self.idle = seed % 25 == 7
         self.large = seed % 50 == 0  # enough sessions at once to fill tables and wheels
         self.clock = rng.choice([315532800000, 1_600_000_000_000, 1_700_000_000_000]) + DAY
         self.clock += rng.randrange(DAY)
@@ -101,7 +102,30 @@ class Generator:
             return [1, 0, 6, 5, 1, 4, 1, 0, 1, 0, 0, 0, 0, 0]
         return [8, 2, 3, 2, 1, 2, 1, 1, 2, 1, 1, 1, 1, 1]
 
+    def idle_with_carts(self):
+        """Ticks that make more abandoned carts than may wait, then purchases by their visitors: the
+        one thing by which many ticks in a row differ from the last of them."""
+        rng, commands = self.rng, []
+        self.plan = replace(self.plan, sessions_max=17, recovery=DAY, gap=MINUTE, cap=DAY,
+                            out_of_orderness=0, allowed_lateness=HOUR, bot_events_max=10000,
+                            dimensions=0)
+        for _ in range(rng.randrange(3, 12)):
+            for type_, count in (("add_to_cart", 16), ("purchase", rng.randrange(9))):
+                for _ in range(count):
+                    self.clock += rng.randrange(4 * SECOND)
+                    self.offset += 1
+                    n = rng.randrange(60)
+                    event = Event(self.clock, type_, f"s{n}", f"v{n}")
+                    commands.append(("record", self.offset, "ok", [event]))
+                for _ in range(rng.choice([0, 1, 30])):
+                    self.clock += rng.randrange(5 * SECOND)
+                    commands.append(("tick", self.clock))
+                    commands += [("commit",)] * (rng.random() < 0.2)
+        return self.plan, [*commands, ("finish",), ("look",)]
+
     def stream(self):
+        if self.idle:
+            return self.idle_with_carts()
         rng = self.rng
         commands = []
         commits = rng.choice([0.01, 0.05] if self.large else [0, 0.02, 0.2, 0.5])
@@ -111,7 +135,7 @@ class Generator:
         for _ in range(1500 if self.large else rng.choice([10, 30, 60, 120, 200])):
             commands.append(self.record())
             if rng.random() < ticks:
-                commands.append(self.tick())
+                commands += self.ticks()
             if rng.random() < commits:
                 commands.append((rng.choice(["commit", "commit", "reload", "crash", "look"]),))
         if rng.random() < 0.7:
@@ -122,6 +146,18 @@ class Generator:
         return self.plan, commands
 
     # ---- commands ----
+
+    def ticks(self):
+        """One, or the many of a partition that stays idle, with its commits."""
+        rng = self.rng
+        if rng.random() < 0.7:
+            return [self.tick()]
+        made, watermark = [], self.newest - self.plan.out_of_orderness
+        for _ in range(rng.randrange(2, 20)):
+            watermark += rng.choice([1, SECOND, SECOND, self.plan.gap // 2, self.plan.gap])
+            made.append(("tick", watermark))
+            made += [("commit",)] * (rng.random() < 0.3)
+        return made
 
     def tick(self):
         rng, gap = self.rng, self.plan.gap

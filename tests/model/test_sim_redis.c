@@ -108,6 +108,7 @@ static void make_claim(struct call *call) {
 }
 
 static void make_commit(struct call *call) {
+    static const char *const ticks[] = {"", "", "1:2\n3:4\n", "=3:-5\n", "=1:6\n", "=3:7\n13:8\n"};
     uint32_t sets = below(4), gone = below(3), touched = below(4), removed = below(3);
     uint32_t seq = below(4);
     script(call, weir_script_commit, (int)(3 + sets + gone));
@@ -121,7 +122,7 @@ static void make_commit(struct call *call) {
     number(call, below(3));
     number(call, below(100) - 50);
     pick(call, "state", 5);
-    word(call, below(2) ? "" : "1:2\n3:4\n");
+    word(call, ticks[below(sizeof ticks / sizeof ticks[0])]);
     number(call, below(2));
     number(call, below(9));
     number(call, below(9));
@@ -210,6 +211,7 @@ static void make_change(struct call *call) {
         {"ZADD", "1", "member"},
         {"ZREM", "member"},
         {"RPUSH", "value", "value"},
+        {"LSET", "-1", "value"},
         {"NOSUCH", "value"},
         {"HSET", "field"},
         {"SET", "value", "PX", "90000"},
@@ -233,6 +235,7 @@ static void make_question(struct call *call, uint32_t shape, size_t at) {
         {"SMEMBERS"},
         {"ZRANGE", "0", "-1"},
         {"LRANGE", "0", "-1"},
+        {"LINDEX", "-1"},
         {"XRANGE", "-", "+"},
         {"ZRANGEBYSCORE", "(1", "+inf"},
         {"ZRANGEBYSCORE", "2", "3"},
