@@ -341,6 +341,28 @@ def quiet_partitions(checks):
     checks.equal(found["partitions"], str(PARTITIONS), "partitions")
 
 
+def ticks_on_record(checks):
+    """A pause leaves one entry, however long it is, and one more where the partition is claimed anew
+    in it."""
+    config = t.Config(t.topic("ticks", 1), windows=["1m"], commit={"interval": "50ms"},
+                      time={"idle_timeout": "1s", "out_of_orderness": "0s"})
+    redis, now = t.Redis(), int(time.time() * 1000)
+    event = {"type": "page_view", "session": "one", "time": iso(now)}
+    t.produce(config.topic, [json.dumps(event).encode()], 0)
+
+    def watermark():
+        return int(redis.do("HGET", config.tag(0, "meta"), "watermark") or 0)
+
+    for run in (1, 2):
+        weir = t.Weir(config).wait_log("partition claimed")
+        begun = max(watermark(), now)
+        t.wait_until(20, lambda: watermark() >= begun + 4000, "ticks move it")  # noqa: B023
+        checks.equal(weir.stop(), 0, "exit code")
+        ticks = redis.do("LRANGE", config.tag(0, "ticks"), 0, -1)
+        checks.equal(len(ticks), run, f"entries after run {run}: {ticks}")
+        checks.equal(ticks[-1].decode(), f"1:{watermark()}", "the last entry")
+
+
 def iso(ms):
     return datetime.fromtimestamp(ms / 1000, timezone.utc).isoformat()
 
@@ -446,7 +468,7 @@ def main():
     checks = t.Checks("run")
     parts = [totals_multicategory, totals_cosmetics, totals_otto, totals_generated,
              restart_by_sigterm, restart_by_kill, processes_and_workers, quiet_partitions,
-             topic_taken_out, rebuild_progress]
+             ticks_on_record, topic_taken_out, rebuild_progress]
     if not os.environ.get("WEIR_SANITIZED"):  # so many take their time there
         parts.append(many_partitions)
     checks.run(*parts)
