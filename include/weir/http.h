@@ -26,6 +26,7 @@ struct weir_request {
 struct weir_response {
     int status;               /* 200 unless set */
     const char *content_type; /* "application/json" unless set; static storage */
+    const char *policy;       /* a page's Content-Security-Policy, or NULL; static storage */
     struct weir_buf body;     /* the server's: append to it */
 };
 

@@ -10,13 +10,15 @@
 #define ADMIN_TIMEOUT_MS 2000
 #define SENTENCE_MAX 1024
 
-static weir_admin_answer put_index;
+#define DASHBOARD_ROUTES "<!-- routes -->" /* where they stand in the page */
+
+static weir_admin_answer put_dashboard;
 
 static const struct route {
     const char *path, *method, *help;
     weir_admin_answer *answer;
 } routes[] = {
-    {"/", "GET", "this page", put_index},
+    {"/", "GET", "this page", put_dashboard},
     {"/metrics", "GET", "figures of this process for Prometheus", weir_admin_metrics},
     {"/-/healthy", "GET", "200 while every worker gives signs of life", weir_admin_healthy},
     {"/-/ready", "GET", "200 while Redis and Kafka are reached and nothing stands still",
@@ -87,20 +89,12 @@ void weir_admin_put_error(struct weir_response *response, int status, const char
     weir_admin_put_json(response, status, tree);
 }
 
-static void put_index(struct weir_admin *admin, const struct weir_request *request,
-                      struct weir_response *response) {
-    struct weir_buf *body = &response->body;
-    (void)admin;
-    (void)request;
-    response->content_type = "text/html; charset=utf-8";
-    weir_buf_text(body, "<!doctype html>\n<html lang=\"en\">\n<meta charset=\"utf-8\">\n"
-                        "<title>weir</title>\n<h1>weir " WEIR_VERSION "</h1>\n<table>\n");
+static void put_routes(struct weir_buf *body) {
     for (size_t i = 1; i < ROUTES; i++) {
-        weir_buf_printf(body, "<tr><td>%s<td>", routes[i].method);
         if (strcmp(routes[i].method, "GET") == 0)
-            weir_buf_printf(body, "<a href=\"%s\">%s</a><td>", routes[i].path, routes[i].path);
+            weir_buf_printf(body, "<li><a href=\"%s\">%s</a> ", routes[i].path, routes[i].path);
         else
-            weir_buf_printf(body, "%s<td>", routes[i].path);
+            weir_buf_printf(body, "<li>%s %s ", routes[i].method, routes[i].path);
         for (const char *at = routes[i].help; *at; at++) {
             if (*at == '&')
                 weir_buf_text(body, "&amp;");
@@ -109,7 +103,19 @@ static void put_index(struct weir_admin *admin, const struct weir_request *reque
         }
         weir_buf_text(body, "\n");
     }
-    weir_buf_text(body, "</table>\n</html>\n");
+}
+
+static void put_dashboard(struct weir_admin *admin, const struct weir_request *request,
+                          struct weir_response *response) {
+    const char *page = (const char *)weir_dashboard_page, *rest = strstr(page, DASHBOARD_ROUTES);
+    (void)admin;
+    (void)request;
+    WEIR_ASSERT(rest != NULL);
+    response->content_type = "text/html; charset=utf-8";
+    response->policy = weir_dashboard_policy;
+    weir_buf_append(&response->body, page, (size_t)(rest - page));
+    put_routes(&response->body);
+    weir_buf_text(&response->body, rest + strlen(DASHBOARD_ROUTES));
 }
 
 static void put_not_found(const struct weir_request *request, struct weir_response *response) {

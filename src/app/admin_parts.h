@@ -21,6 +21,11 @@ weir_admin_answer weir_admin_metrics, weir_admin_healthy, weir_admin_ready, weir
 weir_admin_answer weir_admin_windows, weir_admin_segments, weir_admin_series, weir_admin_alerts,
     weir_admin_partitions;
 
+/* Made of dashboard.html by dashboard.cmake: the page's bytes and a NUL, and the policy under which
+ * a browser runs its script and no other. */
+extern const unsigned char weir_dashboard_page[];
+extern const char weir_dashboard_policy[];
+
 /* Takes the tree. */
 void weir_admin_put_json(struct weir_response *response, int status, json_t *tree);
 /* {"error": sentence} */

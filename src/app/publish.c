@@ -359,8 +359,9 @@ static int publish_segments(struct weir_evaluator *e, uint32_t window, struct ra
     return 0;
 }
 
-/* For readers that do not know the config: with the fields as_of:<window> of the same hash. */
-static void publish_dimensions(struct weir_evaluator *e) {
+/* For readers that do not know the config: with the fields as_of:<window> of the same hash. And
+ * whether the data can be trusted, which only the lease's holder knows. */
+static void publish_state(struct weir_evaluator *e) {
     char names[WEIR_DIMENSIONS_MAX * 64] = "";
     size_t len = 0;
     for (uint32_t d = 0; d < e->config->plan.dimensions_len && len < sizeof names; d++)
@@ -371,6 +372,8 @@ static void publish_dimensions(struct weir_evaluator *e) {
     weir_words_put(&e->words, "%s", e->published_key);
     weir_words_put(&e->words, "dimensions");
     weir_words_put(&e->words, "%s", names);
+    weir_words_put(&e->words, "data_quality");
+    weir_words_put(&e->words, "%s", e->suspect[0] ? e->suspect : "good");
     weir_publish_end(e, command);
 }
 
@@ -396,7 +399,7 @@ int weir_publish_windows(struct weir_evaluator *e, const bool *moved, struct wei
     weir_words_text(&e->words, key);
     weir_words_text(&e->words, "1");
     weir_publish_end(e, command);
-    publish_dimensions(e);
+    publish_state(e);
     weir_fields_begin(e);
     struct ranked *ranked = malloc((weir_rollup_segments(e->rollup) + 1) * sizeof *ranked);
     WEIR_ASSERT(ranked != NULL);

@@ -47,7 +47,8 @@ int weir_view_ping(struct weir_view *view, struct weir_err *err);
 bool weir_view_has_window(const struct weir_view *view, const char *window);
 bool weir_view_has_dimension(const struct weir_view *view, const char *dimension);
 
-/* {"group", "windows": [{"window", as_of, ...}]}; `window` NULL: all of them. */
+/* {"group", "windows": [{"window", as_of, ...}], "window_names", "dimension_names"}, the names of
+ * all that there are; `window` NULL: all of them. */
 int weir_view_windows(struct weir_view *view, const char *window, json_t **out,
                       struct weir_err *err);
 /* {"group", "window", "segments": [{"dimension", "value", ...}]}, the largest of each dimension
@@ -57,7 +58,8 @@ int weir_view_segments(struct weir_view *view, const char *window, const char *d
 /* {"group", "window", "entries": [{...}]}: the last `limit` of [from_ms, to_ms], oldest first. */
 int weir_view_series(struct weir_view *view, const char *window, int64_t from_ms, int64_t to_ms,
                      int64_t limit, json_t **out, struct weir_err *err);
-/* {"group", "firing": [alert], "recent": [alert]}: the last `limit` changes, newest first. */
+/* {"group", "data_quality", "firing": [alert], "recent": [alert]}: the last `limit` changes, newest
+ * first; "good", why the data cannot be trusted, or null. */
 int weir_view_alerts(struct weir_view *view, int64_t limit, json_t **out, struct weir_err *err);
 /* {"group", "partitions": [{"topic", "partition", ...}]}, sorted. */
 int weir_view_partitions(struct weir_view *view, json_t **out, struct weir_err *err);

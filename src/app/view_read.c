@@ -28,6 +28,13 @@ static int take_window(struct weir_view *view, const char *window, json_t *list,
     return 0;
 }
 
+static json_t *names_json(const char *names, size_t size, size_t len) {
+    json_t *list = json_array();
+    for (size_t i = 0; i < len; i++)
+        json_array_append_new(list, json_string(names + i * size));
+    return list;
+}
+
 int weir_view_windows(struct weir_view *view, const char *window, json_t **out,
                       struct weir_err *err) {
     char key[WEIR_NAME_KEY_MAX];
@@ -44,7 +51,11 @@ int weir_view_windows(struct weir_view *view, const char *window, json_t **out,
         }
     }
     if (result == 0)
-        *out = json_pack("{s:s, s:O}", "group", view->group, "windows", list);
+        *out = json_pack(
+            "{s:s, s:O, s:o, s:o}", "group", view->group, "windows", list, "window_names",
+            names_json(view->windows[0], sizeof view->windows[0], view->windows_len),
+            "dimension_names",
+            names_json(view->dimensions[0], sizeof view->dimensions[0], view->dimensions_len));
     json_decref(list);
     return result;
 }
@@ -176,15 +187,30 @@ static int add_recent(struct weir_view *view, int64_t limit, json_t *list, struc
     return result;
 }
 
+static int take_quality(struct weir_view *view, json_t **quality, struct weir_err *err) {
+    char key[WEIR_NAME_KEY_MAX];
+    struct weir_reply *reply = NULL;
+    weir_name_key(key, sizeof key, view->group, "published");
+    int result = weir_view_send(view, err, "HGET", key, "data_quality", NULL);
+    if (result == 0)
+        result = weir_view_next(view, &reply, err);
+    if (result == 0)
+        *quality = weir_view_value(reply);
+    weir_reply_free(reply);
+    return result;
+}
+
 int weir_view_alerts(struct weir_view *view, int64_t limit, json_t **out, struct weir_err *err) {
-    json_t *firing = json_array(), *recent = json_array();
+    json_t *firing = json_array(), *recent = json_array(), *quality = NULL;
     *out = NULL;
     int result = add_firing(view, firing, err);
     if (result == 0)
         result = add_recent(view, limit, recent, err);
     if (result == 0)
-        *out =
-            json_pack("{s:s, s:O, s:O}", "group", view->group, "firing", firing, "recent", recent);
+        result = take_quality(view, &quality, err);
+    if (result == 0)
+        *out = json_pack("{s:s, s:o, s:O, s:O}", "group", view->group, "data_quality", quality,
+                         "firing", firing, "recent", recent);
     json_decref(firing);
     json_decref(recent);
     return result;

@@ -64,16 +64,18 @@ static const char *query(const struct weir_request *request, const char *name) {
     return MHD_lookup_connection_value(request->internal, MHD_GET_ARGUMENT_KIND, name);
 }
 
-/* Takes `bytes`, from malloc. */
-static enum MHD_Result answer(struct MHD_Connection *connection, int status, const char *type,
-                              char *bytes, size_t len) {
+/* Takes the body. */
+static enum MHD_Result answer(struct MHD_Connection *connection, const struct weir_response *made) {
+    int status = made->status;
     struct MHD_Response *response =
-        MHD_create_response_from_buffer(len, bytes, MHD_RESPMEM_MUST_FREE);
+        MHD_create_response_from_buffer(made->body.len, made->body.data, MHD_RESPMEM_MUST_FREE);
     if (!response) {
-        free(bytes);
+        free(made->body.data);
         return MHD_NO; /* closes the connection */
     }
-    MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, type);
+    MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, made->content_type);
+    if (made->policy)
+        MHD_add_response_header(response, "Content-Security-Policy", made->policy);
     MHD_add_response_header(response, MHD_HTTP_HEADER_CACHE_CONTROL, "no-store");
     MHD_add_response_header(response, "X-Content-Type-Options", "nosniff");
     if (status == MHD_HTTP_METHOD_NOT_ALLOWED)
@@ -84,10 +86,10 @@ static enum MHD_Result answer(struct MHD_Connection *connection, int status, con
 }
 
 static enum MHD_Result refuse(struct MHD_Connection *connection, int status, const char *why) {
-    struct weir_buf body;
-    weir_buf_init(&body, 512);
-    weir_buf_printf(&body, "{\"error\":\"%s\"}\n", why);
-    return answer(connection, status, "application/json", body.data, body.len);
+    struct weir_response response = {.status = status, .content_type = "application/json"};
+    weir_buf_init(&response.body, 512);
+    weir_buf_printf(&response.body, "{\"error\":\"%s\"}\n", why);
+    return answer(connection, &response);
 }
 
 static bool is_head(const char *method) {
@@ -109,8 +111,7 @@ static enum MHD_Result serve(struct weir_http *http, struct MHD_Connection *conn
         weir_buf_close(&response.body);
         return refuse(connection, 500, "the answer is larger than 16 MiB; ask for less");
     }
-    return answer(connection, response.status, response.content_type, response.body.data,
-                  response.body.len);
+    return answer(connection, &response);
 }
 
 static bool announces_too_much(struct MHD_Connection *connection) {

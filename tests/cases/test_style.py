@@ -51,6 +51,7 @@ CASES = (
     (layers.pure_core, {"src/core/a.c": "/* time(0) */\nint weir_time(int a);\n"}, None),
     (sizes.file_length, {"src/core/a.c": "\n" * 501}, "501 lines"),
     (sizes.file_length, {"src/core/a.c": "\n" * 500}, None),
+    (sizes.file_length, {"src/app/a.html": "\n" * 501}, "501 lines"),
     (sizes.function_length, {"src/core/a.c": LONG}, "71 lines"),
     (sizes.function_length, {"src/core/a.c": LONG.replace("x++", "", 1)[:-10] + "}\n"}, None),
     (sizes.function_length, {"tests/a.py": "def f():\n" + "    g()\n" * 70}, "71 lines"),

@@ -3,6 +3,7 @@
 #include "app/admin.h"
 
 #include <jansson.h>
+#include <openssl/evp.h>
 #include <stdlib.h>
 
 #include "app/worker_state.h"
@@ -39,7 +40,8 @@ static void forget(void) {
                                        "series:1m",
                                        "firing",
                                        "alerts",
-                                       "partitions"};
+                                       "partitions",
+                                       "published"};
     char key[128];
     for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++) {
         snprintf(key, sizeof key, TAG "%s", keys[i]);
@@ -64,6 +66,7 @@ static void write_keys(void) {
     RUN("HSET", TAG "firing", "f00d", "{\"rule\":\"A\"}", "beef", "damaged");
     RUN("XADD", TAG "alerts", "1-0", "alert", "{\"rule\":\"A\",\"n\":1}");
     RUN("XADD", TAG "alerts", "2-0", "alert", "{\"rule\":\"A\",\"n\":2}");
+    RUN("HSET", TAG "published", "number", "7", "data_quality", "good");
     RUN("SADD", TAG "partitions", "a.b.10", "a.b.9", "nonsense");
     RUN("HSET", "weir:{" GROUP ".a.b.10}:meta", "owner", "1234", "epoch", "2", "seq", "7", "offset",
         "1000", "idle", "1", "watermark", "1700000000000", "lag", "-1", "wall", "1700000005000",
@@ -129,25 +132,27 @@ static void check_error(struct weir_admin *admin, const char *path, const char *
 /* ---- tests ---- */
 
 #define HEAD "{\"group\":\"" GROUP "\","
+#define WINDOWS_HEAD "{\"dimension_names\":[\"country\",\"device\"],\"group\":\"" GROUP "\","
+#define WINDOWS_TAIL "\"window_names\":[\"1m\",\"15m\"],\"windows\":["
 
 static void test_empty(struct weir_admin *admin) {
-    check_answer(admin, "/api/v1/windows", NULL, HEAD "\"windows\":[]}");
+    check_answer(admin, "/api/v1/windows", NULL, WINDOWS_HEAD WINDOWS_TAIL "]}");
     check_answer(admin, "/api/v1/segments", NULL, HEAD "\"segments\":[],\"window\":\"1m\"}");
     check_answer(admin, "/api/v1/series", NULL,
                  "{\"entries\":[],\"group\":\"" GROUP "\",\"window\":\"1m\"}");
     check_answer(admin, "/api/v1/alerts", NULL,
-                 "{\"firing\":[],\"group\":\"" GROUP "\",\"recent\":[]}");
+                 "{\"data_quality\":null,\"firing\":[],\"group\":\"" GROUP "\",\"recent\":[]}");
     check_answer(admin, "/api/v1/partitions", NULL, HEAD "\"partitions\":[]}");
 }
 
 static void test_windows(struct weir_admin *admin) {
-    static const char *want =
-        HEAD "\"windows\":[{\"as_of\":1700000000000,\"bounce_rate\":null,"
-             "\"conversion_rate\":0.0183,\"conversion_rate.num\":412,\"negative\":-12,"
-             "\"odd\":null,\"revenue\":59442.63,\"text\":\"abc\",\"window\":\"15m\"}]}";
+    static const char *want = WINDOWS_HEAD WINDOWS_TAIL
+        "{\"as_of\":1700000000000,\"bounce_rate\":null,"
+        "\"conversion_rate\":0.0183,\"conversion_rate.num\":412,\"negative\":-12,"
+        "\"odd\":null,\"revenue\":59442.63,\"text\":\"abc\",\"window\":\"15m\"}]}";
     check_answer(admin, "/api/v1/windows", NULL, want);
     check_answer(admin, "/api/v1/windows", QUERY("window", "15m"), want);
-    check_answer(admin, "/api/v1/windows", QUERY("window", "1m"), HEAD "\"windows\":[]}");
+    check_answer(admin, "/api/v1/windows", QUERY("window", "1m"), WINDOWS_HEAD WINDOWS_TAIL "]}");
     check_error(admin, "/api/v1/windows", QUERY("window", "7m"), 400,
                 "there is no window 7m; there are: 1m 15m");
     check_error(admin, "/api/v1/windows", QUERY("window", "\xff"), 400, "UTF-8");
@@ -201,9 +206,11 @@ static void test_series(struct weir_admin *admin) {
 }
 
 static void test_alerts(struct weir_admin *admin) {
-    check_answer(admin, "/api/v1/alerts", NULL,
-                 "{\"firing\":[{\"rule\":\"A\"},\"damaged\"],\"group\":\"" GROUP "\",\"recent\":["
-                 "{\"n\":2,\"rule\":\"A\"},{\"n\":1,\"rule\":\"A\"}]}");
+    check_answer(
+        admin, "/api/v1/alerts", NULL,
+        "{\"data_quality\":\"good\",\"firing\":[{\"rule\":\"A\"},\"damaged\"],\"group\":\"" GROUP
+        "\",\"recent\":["
+        "{\"n\":2,\"rule\":\"A\"},{\"n\":1,\"rule\":\"A\"}]}");
     json_t *tree = ask(admin, "/api/v1/alerts", QUERY("limit", "1"), 200);
     CHECK_INT(json_array_size(json_object_get(tree, "recent")), 1);
     json_decref(tree);
@@ -237,15 +244,56 @@ static void test_routes(struct weir_admin *admin, struct weir_service *service) 
     CHECK(!atomic_load(&service->reload_wanted));
     free(ask_text(admin, "POST", "/-/reload", NULL, 202));
     CHECK(atomic_load(&service->reload_wanted));
-    char *page = ask_text(admin, "GET", "/", NULL, 200);
-    CHECK(strstr(page, "<!doctype html>") && strstr(page, "href=\"/api/v1/series\""));
-    CHECK(strstr(page, "&amp;limit=360") && !strstr(page, "href=\"/-/reload\""));
-    free(page);
     char *metrics = ask_text(admin, "GET", "/metrics", NULL, 200);
     CHECK(strstr(metrics, "\nweir_build_info{version=") != NULL);
     CHECK(strstr(metrics, "\nweir_partition_lag{topic=\"t\",partition=\"1\"} 4\n") != NULL);
     CHECK(strstr(metrics, "\nprocess_resident_memory_bytes ") != NULL);
     free(metrics);
+}
+
+/* The policy has the hash of what stands in the page's one such element. */
+static void check_hash(const char *page, const char *policy, const char *element) {
+    char tag[16], hash[80];
+    snprintf(tag, sizeof tag, "<%s>", element);
+    const char *from = strstr(page, tag);
+    CHECK(from != NULL);
+    from += strlen(tag);
+    snprintf(tag, sizeof tag, "</%s>", element);
+    const char *to = strstr(from, tag);
+    CHECK(to != NULL);
+    unsigned char digest[32], text[45];
+    CHECK(EVP_Digest(from, (size_t)(to - from), digest, NULL, EVP_sha256(), NULL) == 1);
+    EVP_EncodeBlock(text, digest, sizeof digest);
+    snprintf(hash, sizeof hash, "%s-src 'sha256-%s'", element, (char *)text);
+    CHECK(strstr(policy, hash) != NULL);
+}
+
+static void test_dashboard(struct weir_admin *admin) {
+    struct weir_request request = {"GET", "/", query, NULL};
+    struct weir_response response = {.status = 200, .content_type = "application/json"};
+    weir_buf_init(&response.body, 16 << 20);
+    weir_admin_handle(admin, &request, &response);
+    weir_buf_byte(&response.body, 0);
+    const char *page = response.body.data;
+    CHECK_INT(response.status, 200);
+    CHECK_TEXT(response.content_type, "text/html; charset=utf-8");
+    CHECK(strncmp(page, "<!doctype html>\n", 16) == 0);
+    CHECK_INT(strlen(page), response.body.len - 1);
+    CHECK(strcmp(page + strlen(page) - 8, "</html>\n") == 0);
+    CHECK(strstr(page, "href=\"/api/v1/series\"") && strstr(page, "&amp;limit=360"));
+    CHECK(!strstr(page, "href=\"/-/reload\"") && !strstr(page, "<!-- routes -->"));
+    CHECK(!strstr(page, "innerHTML") && !strstr(page, " src=") && !strstr(page, "@import"));
+    CHECK(response.policy && strstr(response.policy, "default-src 'none';"));
+    CHECK(response.policy && !strstr(response.policy, "unsafe"));
+    check_hash(page, response.policy, "script");
+    check_hash(page, response.policy, "style");
+    weir_buf_close(&response.body);
+    response = (struct weir_response){.status = 200};
+    weir_buf_init(&response.body, 16 << 20);
+    request.path = "/metrics";
+    weir_admin_handle(admin, &request, &response);
+    CHECK(response.policy == NULL);
+    weir_buf_close(&response.body);
 }
 
 static void check_reason(struct weir_admin *admin, const char *path, const char *part) {
@@ -348,6 +396,7 @@ int main(void) {
     test_alerts(admin);
     test_partitions(admin);
     test_routes(admin, &service);
+    test_dashboard(admin);
     test_health(admin, &worker);
     test_reconnect(admin);
     test_unreachable(&service);

@@ -468,6 +468,8 @@ def suspect(checks):
     told = shop.told()
     checks.equal([status for status, _ in told], ["suspect"], "alerts when dead letters jump")
     checks.contains(told[0][1]["data_quality"] if told else "", "dead letters", "why it is suspect")
+    quality = shop.redis.do("HGET", shop.config.key("published"), "data_quality").decode()
+    checks.contains(quality, "dead letters", "what the dashboard says of the data")
     checks.equal(shop.firing(), [], "firing when dead letters jump")
 
     shop = Shop("unknown", rule(), sinks=sinks)

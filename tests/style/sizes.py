@@ -12,7 +12,7 @@ SAME_LINES = 12
 
 def file_length(tree, _build):
     findings = []
-    for path in tree.code():
+    for path in tree.code() + tree.pages():
         length = len(tree.lines(path))
         if length > FILE_LINES_MAX:
             findings.append(f"{path}: {length} lines, at most {FILE_LINES_MAX}")

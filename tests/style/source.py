@@ -71,6 +71,10 @@ class Tree:
         return [p for p in self.files if p.suffix in C_SUFFIXES
                 or self.is_python(p) or self.is_shell(p)]
 
+    def pages(self):
+        """What a browser runs, with its script and style in it."""
+        return [p for p in self.files if p.suffix == ".html"]
+
     def functions(self, path):
         if path.suffix in C_SUFFIXES:
             return c_functions(path, self.lines(path))
