@@ -1,125 +1,13 @@
 #!/usr/bin/env python3
-"""Rules over a real broker and Redis: from a drop to the sinks and out again, through kill -9.
-
-Events are made by hand, one slide of 10 s at a time, so each step of a rule is known. They lie in
-the half hour before now.
-"""
+"""Rules over a real broker and Redis: from a drop to the sinks and out again, through kill -9."""
 
 import json
 import os
-import re
 import signal
-import subprocess
-import sys
 import time
-from datetime import datetime, timezone
 
 import weirtest as t
-
-SLIDE = 10000
-SECRET = "a secret of the test"
-
-
-def iso(ms):
-    text = datetime.fromtimestamp(ms // 1000, timezone.utc).strftime("%Y-%m-%dT%H:%M:%S")
-    return f"{text}.{ms % 1000:03d}Z"
-
-
-class Shop:
-    """A topic of one partition, the config that reads it, and its time."""
-
-    def __init__(self, label, *rules, **parts):
-        parts.setdefault("time", {"out_of_orderness": "0s", "idle_timeout": "10m"})
-        parts.setdefault("alerts", {})
-        parts["alerts"] = {"rules_files": ["rules.yaml"], "suspect_lag": "2h", **parts["alerts"]}
-        self.config = t.Config(t.topic(label, 1), windows=["10s", "1m", "2m"],
-                               commit={"interval": "50ms"},
-                               events={"dimensions": {"country": "country"}}, **parts)
-        self.config.rules(*rules)
-        self.now = (int(time.time() * 1000) - 1800000) // SLIDE * SLIDE
-        self.redis = t.Redis()
-        self.number = 0
-        self.weir = None
-
-    def start(self):
-        self.weir = t.Weir(self.config).wait_log("partition claimed")
-        return self.weir
-
-    def session(self, at, country, buys):
-        self.number += 1
-        name = f"s{self.number}"
-        events = [{"type": "page_view", "session": name, "country": country, "time": iso(at)}]
-        if buys:
-            events.append({"type": "purchase", "session": name, "order_id": name, "value": 20,
-                           "time": iso(at + 1)})
-        return [json.dumps(event).encode() for event in events]
-
-    def slide(self, share=0.5, sessions=20, times=1, more=(), wait=True, **by_country):
-        """Slides with as many sessions, of which a share buys; by country where one is named."""
-        for _ in range(times):
-            lines = []
-            for country, its_share in (by_country or {"DE": share}).items():
-                for n in range(sessions):
-                    lines += self.session(self.now + n * 100, country, n < its_share * sessions)
-            lines += more
-            self.now += SLIDE
-            clock = {"type": "session_end", "session": "clock", "time": iso(self.now)}
-            lines.append(json.dumps(clock).encode())
-            t.produce(self.config.topic, lines, 0)
-            if wait:
-                t.wait_window(self.redis, self.config, "10s", self.now)
-        return self
-
-    def told(self):
-        """The stream: (status, alert) in their order."""
-        stream = self.redis.stream(self.config.key("alerts"))
-        alerts = [json.loads(fields["alert"]) for _, fields in stream]
-        return [(alert["status"], alert) for alert in alerts]
-
-    def statuses(self):
-        return [status for status, _ in self.told()]
-
-    def firing(self):
-        return [json.loads(text) for text in self.redis.hash(self.config.key("firing")).values()]
-
-
-def rule(name="ConversionDown", **parts):
-    return {"alert": name, "metric": "conversion_rate", "window": "10s", "below": 0.2,
-            "min_sample": 10, **parts}
-
-
-class Webhook:
-    """webhook_server.py of this folder, and what it has got."""
-
-    def __init__(self, script=(), port=0):
-        self.dir = t.folder()
-        self.record = os.path.join(self.dir, "record")
-        with open(os.path.join(self.dir, "script"), "w", encoding="utf-8") as out:
-            out.writelines(json.dumps(line) + "\n" for line in script)
-        server = os.path.join(t.TESTS, "integration", "webhook_server.py")
-        self.process = subprocess.Popen(
-            [sys.executable, server, self.record, "--script", os.path.join(self.dir, "script"),
-             "--secret", SECRET, "--port", str(port)],
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-        t.at_end(self.end)
-        self.port = int(self.process.stdout.readline().split()[1])
-        self.url = f"http://127.0.0.1:{self.port}/hook"
-
-    def end(self):
-        self.process.stdin.close()
-        self.process.stdout.close()
-        self.process.wait()
-
-    def got(self):
-        try:
-            with open(self.record, encoding="utf-8") as lines:
-                return [json.loads(line) for line in lines]
-        except FileNotFoundError:
-            return []
-
-    def wait(self, count, seconds=15):
-        t.wait_until(seconds, lambda: len(self.got()) >= count, f"{count} webhooks")
-        return self.got()
+from weirshop import SECRET, SLIDE, Shop, Webhook, iso, labels_of, rule
 
 
 def life_cycle(checks):
@@ -271,10 +159,6 @@ def wakes(checks):
     checks.equal(shop.statuses(), ["firing"], "alerts of the first slide after a quiet time")
 
 
-def labels_of(request):
-    return json.loads(request["body"])["alerts"][0]["labels"]
-
-
 def silences(checks):
     """A silence keeps an alert from the sinks, not from the stream; what fires beyond its end is
     told then, and what nobody was told of ends without a word."""
@@ -333,90 +217,6 @@ def silences(checks):
                  "a silenced alert whose rule is gone")
     time.sleep(1)
     checks.equal(len(hook.got()), 4, "webhooks of what nobody was told of")
-
-
-def reload(checks):
-    """SIGHUP and /-/reload take rules; a mistake changes nothing; a rule that is gone resolves."""
-    shop = Shop("reload", rule("First"))
-    weir = shop.start()
-    shop.slide(0.5, times=2).slide(0.15)
-    checks.equal(len(shop.firing()), 1, "firing before the reload")
-    shop.config.rules(rule("First"), rule("Second", below=0.3))
-    weir.signal(signal.SIGHUP)
-    weir.wait_log("are taken over")
-    shop.slide(0.15)
-    names = sorted(alert["rule"] for alert in shop.firing())
-    checks.equal(names, ["First", "Second"], "firing after SIGHUP")
-    shop.config.write("rules.yaml", "groups: [{name: test, rules: [{alert: Third, metrik: x}]}]")
-    weir.signal(signal.SIGHUP)
-    weir.wait_log("nothing was changed")
-    checks.contains(weir.log(), "metrik", "the log on a mistake")
-    shop.slide(0.15)
-    checks.equal(len(shop.firing()), 2, "firing after a mistake")
-    shop.config.rules(rule("Second", below=0.3))
-    status, _ = weir.http("/-/reload", method="POST")
-    checks.equal(status, 202, "POST /-/reload")
-    weir.wait_log("are taken over", times=2)
-    shop.slide(0.15)
-    checks.equal([a["rule"] for a in shop.firing()], ["Second"], "firing without the first rule")
-    first = [status for status, alert in shop.told() if alert["rule"] == "First"]
-    checks.equal(first, ["firing", "resolved"], "what was told of the rule that is gone")
-    shop.config.rules(rule("Second", below=0.3, by=["country"]))
-    weir.signal(signal.SIGHUP)
-    weir.wait_log("are taken over", times=3)
-    shop.slide(0.15)
-    checks.equal([a["segment"] for a in shop.firing()], [{"country": "DE"}], "firing by country")
-    total = [status for status, alert in shop.told()
-             if alert["rule"] == "Second" and not alert.get("segment")]
-    checks.equal(total, ["firing", "resolved"], "what was told of the rule without a dimension")
-    checks.equal(weir.stop(), 0, "exit code")
-
-
-def reload_of_the_rest(checks):
-    """What needs a restart stays as it was at the start, and each reload says so again."""
-    hook = Webhook()
-    ratio = {"ratio": [{"count": "purchase"}, {"count": "page_view"}]}
-    shop = Shop("rest", rule("First"), metrics={"per_view": ratio},
-                alerts={"rules_files": ["rules.yaml", "none-*.yaml"]},
-                sinks=[{"type": "webhook", "url": hook.url, "secret": SECRET}])
-    weir = shop.start()
-    shop.slide(DE=0.5, FR=0.5)
-    topics, group = shop.config.tree["kafka"]["topics"], shop.config.group + "-other"
-    elsewhere = re.sub(r"/\d+$", "", shop.config.redis) + "/9"
-    for times in (1, 2):
-        rules = [rule("First"), rule("Second", below=0.3)][:times]
-        shop.config.change(kafka={"group": group, "topics": [*topics, "no-such-topic"]},
-                           redis={"url": elsewhere}, publish={"top": 1},
-                           time={"out_of_orderness": "0s", "idle_timeout": "1s"})
-        shop.config.rules(*rules)
-        weir.signal(signal.SIGHUP)
-        weir.wait_log("are taken over", times=times)
-        said = [line for line in weir.log().splitlines() if "which a reload does not take" in line]
-        checks.equal(len(said), times, "warnings of what is not taken")
-        for name in ("kafka.topics", "kafka.group", "redis.url", "time.idle_timeout", "publish.top"):
-            checks.contains(said[-1], f"`{name}`", "the warning")
-        checks.equal(weir.log().count("matches no file"), 1 + times, "warnings of a pattern")
-        shop.slide(DE=0.15, FR=0.15)
-    checks.equal([labels_of(request)["alertname"] for request in hook.wait(2)],
-                 ["First", "Second"], "what the webhook got")
-    top = shop.redis.do("ZRANGE", shop.config.key("top:10s:country"), 0, -1)
-    checks.that({b"DE", b"FR"} <= set(top), f"segments that are published: {top}")
-    for redis in (shop.redis, t.Redis(elsewhere)):
-        checks.equal(redis.keys(f"weir:{{{group}*"), [], "keys of the group that is not taken")
-    checks.equal(t.Redis(elsewhere).keys(shop.config.key("*")), [], "keys in the other Redis")
-    checks.equal(weir.http("/-/ready")[0], 200, "/-/ready")
-    # a rule can only look at what the process has, though the file is in order
-    shop.config.change(metrics={"by_view": ratio})
-    shop.config.rules(rule("Second", metric="by_view"))
-    code, out, _ = t.command("check", "config", shop.config.path)
-    checks.equal(code, 0, f"exit code of check config: {out[-300:]}")
-    weir.signal(signal.SIGHUP)
-    weir.wait_log("nothing was changed; the config has mistakes")
-    checks.contains(weir.log(), "rules.yaml:1:", "the log on a rule over what is not taken")
-    shop.slide(DE=0.15, FR=0.15)
-    checks.equal(sorted(a["rule"] for a in shop.firing()), ["First", "Second"],
-                 "firing after a rule over a metric that needs a restart")
-    checks.equal(weir.stop(), 0, "exit code")
 
 
 def conditions(checks):
@@ -521,8 +321,7 @@ def catching_up(checks):
 def main():
     t.need_services("kcat")
     checks = t.Checks("alerts")
-    parts = [life_cycle, survives_kill, wakes, silences, reload, reload_of_the_rest, conditions,
-             suspect, catching_up]
+    parts = [life_cycle, survives_kill, wakes, silences, conditions, suspect, catching_up]
     checks.run(*parts)
     checks.finish()
 

@@ -9,7 +9,7 @@ import time
 import urllib.request
 
 import weirtest as t
-from test_alerts import SECRET, Shop, Webhook, rule
+from weirshop import SECRET, Shop, Webhook, rule
 
 
 def free_port():
