@@ -114,7 +114,7 @@ static int condemn_partition(struct weir_redis *redis, const struct weir_config 
     struct weir_reply *seq = NULL, *done = NULL;
     snprintf(key, sizeof key, "weir:{%s.%s}:meta", config->kafka.group, name);
     int status = ask(redis, &seq, WEIR_REPLY_TEXT, err, 3, (const char *[]){"HGET", key, "seq"});
-    if (status == 0 && seq->type == WEIR_REPLY_TEXT)
+    if (status == 0 && seq && seq->type == WEIR_REPLY_TEXT)
         status = ask(redis, &done, WEIR_REPLY_INTEGER, err, 6,
                      (const char *[]){"HSET", key, "fingerprint", WEIR_CONDEMNED, "owner", ""});
     weir_reply_free(seq);
