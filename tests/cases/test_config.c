@@ -370,7 +370,8 @@ static void test_restart(void) {
     check_restart("http: { listen: off }\n", "workers: 3\n", 2, "`workers`, `http.listen`");
     check_restart("redis: { url: \"redis://:hush@a\" }\n", "redis: { url: \"redis://:hush2@a\" }\n",
                   1, "`redis.url`");
-    check_restart("workers: 1\n", "kafka: { brokers: [a], topics: [b], rdkafka: { client.rack: a } }\n", 3,
+    check_restart("workers: 1\n",
+                  "kafka: { brokers: [a], topics: [b], rdkafka: { client.rack: a } }\n", 3,
                   "`kafka.rdkafka`");
 }
 
