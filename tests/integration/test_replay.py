@@ -23,7 +23,7 @@ def replay_config(label):
 
 def shop(checks, config, events, day, *more):
     """A day's file, one with an event so much later that every session has ended, and its time."""
-    path, end = traffic(checks, config, events, *more, day=day)
+    path, end = traffic(checks, config, events, *more, begin=day.replace(hour=9))
     kept = os.path.join(config.dir, f"{day:%m-%d}.jsonl")
     os.replace(path, kept)
     with open(kept + ".closer", "wb") as out:
