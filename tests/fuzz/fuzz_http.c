@@ -143,6 +143,8 @@ static void check_answer(const char *answer) {
     const char *length = strstr(answer, "Content-Length: ");
     if (!type || type > body || !length || length > body || !body[4])
         return; /* a HEAD, or a page of the library's own */
+    if (strncmp(body + 4, "HTTP/1.", 7) == 0)
+        return; /* a HEAD's, and the answer to the next request */
     json_error_t error;
     size_t len = strtoul(length + 16, NULL, 10);
     json_t *tree = json_loadb(body + 4, len, JSON_ALLOW_NUL, &error);
