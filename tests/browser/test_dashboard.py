@@ -85,6 +85,8 @@ class Shop:
             t.wait_counted(redis, self.config, 1, fed, watch=self.weir)
             if fed < len(timed):
                 t.wait_window(redis, self.config, "5m", until - 2 * PIECE_MS)
+        watermark = int(redis.do("HGET", self.config.tag(0, "meta"), "watermark"))
+        t.wait_window(redis, self.config, "5m", watermark // 10000 * 10000)
 
     def now(self, rest):
         return t.Redis(self.config.redis).hash(self.config.key(f"now:{rest}"))
