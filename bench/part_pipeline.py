@@ -71,7 +71,7 @@ def put_threads(put, figures):
             continue
         put(row, "ns per event", spent * per_event_ns)
         rest_s -= spent
-    put("CPU of all other threads", "ns per event", max(rest_s, 0) * per_event_ns)
+    put("CPU of all other threads", "ns per event", max(round(rest_s, 6), 0) * per_event_ns)
 
 
 def put_peer(table, group, peer, figures):
