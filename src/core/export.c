@@ -95,12 +95,13 @@ static void export_chunk(struct weir_partition *p, uint32_t chunk) {
     finish_change(p);
 }
 
-/* As many chunks as the delta has bytes, so that all deltas together stay below the state. */
+/* As many chunks as the delta has half its bytes, so that all deltas together stay below twice the
+ * state: what a claim reads, for a third of what a commit writes. */
 static void export_chunks(struct weir_partition *p, size_t delta_bytes) {
     if (delta_bytes == 0)
         return;
     size_t start = p->bytes.len;
-    for (uint32_t i = 0; i < WEIR_CHUNKS && p->bytes.len - start < delta_bytes; i++) {
+    for (uint32_t i = 0; i < WEIR_CHUNKS && p->bytes.len - start < delta_bytes / 2; i++) {
         export_chunk(p, p->next_chunk);
         p->next_chunk = (p->next_chunk + 1) % WEIR_CHUNKS;
     }
