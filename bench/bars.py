@@ -70,8 +70,9 @@ def in_process(judge):
                   "times", quotient(judge.value(MAIN, "weir run", "events per CPU second"),
                                     judge.value("ten million sessions, lz4", "weir run",
                                                 "events per CPU second")))
-    judge.at_most("at most 100 bytes resident per open session", 100, "bytes",
-                  judge.value("10 million open sessions", "an open session", "resident"))
+    for size in ("1 million", "10 million"):
+        judge.at_most(f"at most 100 bytes resident per open session, {size} of them", 100, "bytes",
+                      judge.value(f"{size} open sessions", "an open session", "resident"))
 
 
 def live(judge):
