@@ -12,7 +12,7 @@ import zipfile
 
 GROUPS = ("build", "redis", "bench")
 TARGETS = ("weir", "bench_consume", "bench_fill", "bench_decode", "bench_step", "bench_commit",
-           "bench_evaluator", "bench_latency")
+           "bench_evaluator", "bench_latency", "bench_machine")
 
 
 def set_up(root, peers):
@@ -59,10 +59,21 @@ def kafka_version(root):
     return first(r"<artifactId>kafka_[\d.]+</artifactId>\s*<version>([^<]+)<", pom)
 
 
+def head(root):
+    """The commit without git's help, of a plain clone."""
+    try:
+        name = (root / ".git" / "HEAD").read_text(encoding="ascii").strip()
+        if name.startswith("ref: "):
+            name = (root / ".git" / name[5:]).read_text(encoding="ascii").strip()
+    except OSError:
+        return "?"
+    return name[:7]
+
+
 def commit(root):
     """The commit, and whether files differ from it."""
     git = ("git", "-C", str(root))
-    name = first(r"^([0-9a-f]{7,40})$", output(*git, "rev-parse", "--short", "HEAD"))
+    name = first(r"^([0-9a-f]{7,40})$", output(*git, "rev-parse", "--short", "HEAD"), head(root))
     changed = output(*git, "status", "--porcelain", "--untracked-files=no")
     return f"{name} with changes" if name != "?" and changed.strip() else name
 

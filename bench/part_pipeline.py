@@ -160,6 +160,15 @@ def once(bench, events, group):
     return rate
 
 
+def put_machine(bench):
+    """Beside every round of the runs, as it changes under a hypervisor."""
+    figures = machine.program(bench, "bench_machine")
+    put = bench.table.adder("the machine itself", "memory")
+    if figures["between_cores_ns"] is not None:
+        put("a cache line from core to core", "ns", figures["between_cores_ns"])
+    put("first touch", "us per MB", figures["first_touch_us"])
+
+
 def pipeline(bench):
     events, group = bench.topics.main(), "million sessions, lz4"
     with_peers = bench.peers and (bench.root / "bench" / "peers" / "run").exists()
@@ -171,6 +180,7 @@ def pipeline(bench):
     for repetition in range(bench.repetitions(5, 3)):
         chosen = [peer for peer in PEERS
                   if repetition < bench.repetitions(2 if "rocksdb" in peer else 5, 1)]
+        put_machine(bench)
         put_consumer(bench.table, group, count(bench, events, touch=1), TOUCHES)
         rate = once(bench, events, group)
         if with_peers and chosen:
