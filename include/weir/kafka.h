@@ -208,6 +208,12 @@ void weir_mock_kafka_free(struct weir_mock_kafka *mock);
 int weir_kafka_check_property(const struct weir_kafka_property *property, bool *known,
                               struct weir_err *err);
 
+/* Whether librdkafka makes clients of these options: what it says of properties that do not go
+ * together, or of a certificate that it cannot read, before there is a broker. It makes a consumer,
+ * and with `writes` a producer, that know no broker, and ends them. 0, or -WEIR_ERR_INPUT. */
+int weir_kafka_check_clients(const struct weir_kafka_options *options, bool writes,
+                             struct weir_err *err);
+
 /* Of librdkafka at run time; static storage. */
 const char *weir_kafka_library_version(void);
 

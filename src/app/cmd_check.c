@@ -78,14 +78,26 @@ static int load(struct weir_config **config, const char *path) {
     return print_problems(&problems);
 }
 
+/* What is wrong only with several properties together, or with a file that one of them names. */
+static int check_clients(const struct weir_config *config) {
+    struct weir_err err = {0};
+    if (!config->kafka.brokers ||
+        weir_kafka_check_clients(&config->kafka, config->dead_letter_topic, &err) == 0)
+        return 0;
+    printf("%s\n1 mistake\n", err.text);
+    return WEIR_ERR_INPUT;
+}
+
 static int check_config(const char *path) {
     struct weir_config *config = NULL;
     int code = load(&config, path);
     if (code != 0)
         return code;
-    print_digest(config);
+    code = check_clients(config);
+    if (code == 0)
+        print_digest(config);
     weir_config_free(config);
-    return 0;
+    return code;
 }
 
 /* Without a config, names of metrics, windows and dimensions cannot be checked. */

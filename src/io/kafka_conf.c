@@ -250,6 +250,24 @@ rd_kafka_t *weir_kafka_handle_new(rd_kafka_conf_t *conf, enum weir_kafka_role ro
     return NULL;
 }
 
+static int check_client(const struct weir_kafka_options *options, enum weir_kafka_role role,
+                        struct weir_err *err) {
+    rd_kafka_conf_t *conf = weir_kafka_conf_new(options, role, err);
+    rd_kafka_t *rk = conf ? weir_kafka_handle_new(conf, role, err) : NULL;
+    if (!rk)
+        return -err->code;
+    rd_kafka_destroy(rk);
+    return 0;
+}
+
+int weir_kafka_check_clients(const struct weir_kafka_options *options, bool writes,
+                             struct weir_err *err) {
+    struct weir_kafka_options nowhere = *options;
+    nowhere.brokers = NULL;
+    int code = check_client(&nowhere, WEIR_KAFKA_CONSUMER, err);
+    return code == 0 && writes ? check_client(&nowhere, WEIR_KAFKA_PRODUCER, err) : code;
+}
+
 const char *weir_kafka_library_version(void) {
     return rd_kafka_version_str();
 }

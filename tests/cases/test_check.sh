@@ -101,6 +101,22 @@ mistakes() {
     check_equal "exit of a missing rules file" "$code" 1
 }
 
+# What librdkafka says only of a whole client.
+clients() {
+    local properties
+    while IFS='|' read -r properties words; do
+        sed "s#group: shop }#group: shop, rdkafka: { $properties } }#" "$dir/weir.yaml" >"$dir/client.yaml"
+        weir check config "$dir/client.yaml"
+        check_equal "exit with $properties" "$code" 1
+        check_contains "what is said of $properties" "$out" "$words"
+        check_equal "how many with $properties" "$(tail -n 1 <<<"$out")" "1 mistake"
+    done <<-'LIST'
+	security.protocol: SASL_PLAINTEXT, sasl.mechanism: PLAIN|sasl.username and sasl.password must be set
+	security.protocol: SSL, ssl.ca.location: /nowhere.pem|ssl.ca.location failed
+	session.timeout.ms: 70000, max.poll.interval.ms: 60000|`max.poll.interval.ms`must be >= `session.timeout.ms`
+	LIST
+}
+
 wrong_usage() {
     local arguments
     while IFS= read -r arguments; do
@@ -231,6 +247,7 @@ good_config
 good_rules
 doubts
 mistakes
+clients
 wrong_usage
 found_config
 help_and_version
