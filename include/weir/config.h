@@ -72,7 +72,8 @@ struct weir_config {
     enum weir_log_level log_level;
     enum weir_log_format log_format;
 
-    char **warnings; /* as mistakes are told, of what is in order and yet hardly meant */
+    const char *rdkafka_place; /* "file:line:column: kafka.rdkafka"; NULL where nothing is in it */
+    char **warnings;           /* as mistakes are told, of what is in order and yet hardly meant */
     size_t warnings_len;
 
     void *arena; /* what the pointers above point into */

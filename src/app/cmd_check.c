@@ -81,10 +81,10 @@ static int load(struct weir_config **config, const char *path) {
 /* What is wrong only with several properties together, or with a file that one of them names. */
 static int check_clients(const struct weir_config *config) {
     struct weir_err err = {0};
-    if (!config->kafka.brokers ||
+    if (!config->rdkafka_place ||
         weir_kafka_check_clients(&config->kafka, config->dead_letter_topic, &err) == 0)
         return 0;
-    printf("%s\n1 mistake\n", err.text);
+    printf("%s: %s\n1 mistake\n", config->rdkafka_place, err.text);
     return WEIR_ERR_INPUT;
 }
 

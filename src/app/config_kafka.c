@@ -222,6 +222,9 @@ void weir_load_kafka(struct weir_loader *loader, struct weir_config *config) {
     config->kafka.properties = properties;
     for (size_t i = 0; i < len; i++)
         read_property(loader, config, properties, map->keys[i], map->items[i]);
+    if (len > 0)
+        config->rdkafka_place = weir_arena_printf(loader->kept, "%s:%d:%d: %s", map->source->name,
+                                                  map->line, map->column, map->path);
 }
 
 /* Everything but letters and digits as %XX, so that it cannot be taken for the url's own. */

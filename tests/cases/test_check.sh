@@ -109,6 +109,8 @@ clients() {
         weir check config "$dir/client.yaml"
         check_equal "exit with $properties" "$code" 1
         check_contains "what is said of $properties" "$out" "$words"
+        check_equal "where $properties stands" "$(head -n 1 <<<"$out" | cut -d' ' -f1,2)" \
+            "$dir/client.yaml:1:93: kafka.rdkafka:"
         check_equal "how many with $properties" "$(tail -n 1 <<<"$out")" "1 mistake"
     done <<-'LIST'
 	security.protocol: SASL_PLAINTEXT, sasl.mechanism: PLAIN|sasl.username and sasl.password must be set
