@@ -59,10 +59,12 @@ def crashing_weir():
 
 
 def generated(events, after=0.0, *more):
-    """Keyed records of a shop, from so many hours after START on: 40,000 are half an hour."""
+    """Keyed records of a shop, from so many hours after START on: 40,000 are half an hour, at any
+    time of the day, so that what comes later is later."""
     path = os.path.join(t.folder(), "events.jsonl")
     start = datetime.fromtimestamp(START + after * 3600, timezone.utc)
-    code, _, err = t.command("generate", "--events", events, "--seed", int(after * 100) + 1,
+    code, _, err = t.command("generate", "--level", "--events", events,
+                             "--seed", int(after * 100) + 1,
                              "--start", start.strftime("%Y-%m-%dT%H:%M:%SZ"),
                              "--sessions-per-second", PER_SECOND, "--truth", "none", *more, "--to", path)
     if code != 0:
@@ -183,6 +185,10 @@ def same_dump(checks, log, config, what):
     wrong = [name for name in sorted(set(got_published) | set(want_published))
              if got_published.get(name) != want_published.get(name)]
     checks.equal(wrong, [], f"{what}: published windows that differ")
+    for name in wrong[:2]:
+        got, want = got_published.get(name, {}), want_published.get(name, {})
+        print(f"{name}:", {field: (got.get(field), want.get(field))
+                           for field in sorted(set(got) | set(want)) if got.get(field) != want.get(field)})
 
 
 # ---- the end ----
