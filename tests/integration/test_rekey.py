@@ -26,7 +26,7 @@ from weirstream import (
     wait_for_slide,
 )
 
-LONG = bool(os.environ.get("WEIR_LONG"))
+LONG = bool(os.environ.get("WEIR_LONG")) and not os.environ.get("WEIR_SANITIZED")
 END = datetime(2026, 1, 5, 20, tzinfo=timezone.utc)
 SPLIT = "spread over several partitions, and each part"
 

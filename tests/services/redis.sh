@@ -40,7 +40,7 @@ launch() { # dir
     redis-server "$1/redis.conf" $sentinel >"$1/log" 2>&1 </dev/null &
     pid=$!
     echo "$pid" >"$1/pid"
-    for _ in $(seq 300); do
+    for _ in $(seq 1200); do
         kill -0 "$pid" 2>/dev/null || return 1
         grep -qE 'Ready to accept connections|[+]monitor' "$1/log" && return 0
         sleep 0.05
