@@ -7,7 +7,7 @@
  * Reads the topic whole by one consumer, from offset 0; --slow makes every record cost that many
  * ns of the reading thread's time, --touch has it read every 64th byte of each value, --seconds
  * ends early. One line of JSON: events and time from the first record to the last, CPU of the whole
- * process; and the same from half of the records on (warm_), with the reading thread's share.
+ * process; and the same from a quarter of the records on (warm_), with the reading thread's share.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -95,7 +95,7 @@ static void read_all(struct weir_consumer *consumer, const struct options *optio
         work((int64_t)count * options->slow_ns);
         events += count;
         weir_batch_free(batch);
-        if (warm.events == 0 && events >= total / 2 && events < total)
+        if (warm.events == 0 && events >= total / 4 && events < total)
             warm = mark(events);
     }
     double wall_s = (double)(weir_clock_monotonic_us() - start_us) / 1e6;

@@ -151,7 +151,7 @@ def compare(bench, events, service, what):
 
 
 def warm_base(bench, service, records):
-    """What is counted at the first commit at or beyond half of the records, and the CPU that
+    """What is counted at the first commit at or beyond a quarter of the records, and the CPU that
     this had cost. A commit comes partition by partition; when no more of it comes it was whole,
     and its last change is the moment. Nothing where no such moment came before the end."""
     pid = service.weir.process.pid
@@ -160,20 +160,20 @@ def warm_base(bench, service, records):
         counted, now = service.counted(), time.monotonic()
         if counted != base[0]:
             base, moved = (counted, process.own_cpu_s(pid), process.threads_cpu_s(pid)), now
-        elif counted >= records // 2 and now - moved > APART_S:
+        elif counted >= records // 4 and now - moved > APART_S:
             return base
         elif now - moved > 600 or not service.weir.alive():
             raise t.Failure(f"weir counted {counted} of {records} records: "
                             f"{service.weir.tail()}")
         time.sleep(WARM_LOOK_S)
-    bench.table.note("a run of weir with no commit between half and the end counts from the "
+    bench.table.note("a run of weir with no commit between a quarter and the end counts from the "
                      "start of its process")
     return 0, 0.0, {}
 
 
 def measure(bench, events, what, check=True, library=None, **more):
     """The figures of one run. `cpu_s` is from the start of the process to the last record's commit,
-    so with its start and its prefetch; what is warm, from half of the records on, as of the
+    so with its start and its prefetch; what is warm, from a quarter of the records on, as of the
     peers. Wall clock from the first claim."""
     service = Service(bench, events.name, library, **more)
     try:
