@@ -1,8 +1,7 @@
 #!/usr/bin/env python3
 """What `memory` promises: floods stay below it, too much is refused or told, a state is back soon.
 
-With WEIR_LONG=1 the floods are of ten million sessions, and the state has a million of them; not
-under a sanitizer, where that takes an hour.
+With WEIR_LONG=1, but under no sanitizer, floods are of ten million sessions, a state of a million.
 """
 
 import json
@@ -386,13 +385,6 @@ def windows_at_their_share(checks):
 # ---- recovery ----
 
 
-def cpu_ms(pid):
-    """What the process has taken so far, user and system."""
-    with open(f"/proc/{pid}/stat", encoding="ascii", errors="replace") as text:
-        fields = text.read().rsplit(")", 1)[1].split()
-    return (int(fields[11]) + int(fields[12])) * 1000 / os.sysconf("SC_CLK_TCK")
-
-
 def recovery(checks):
     """Open sessions after kill -9: how long from the claim to the next record."""
     sessions = 1_000_000 if LONG else 200_000
@@ -404,14 +396,13 @@ def recovery(checks):
     t.wait_counted(redis, config, 1, sessions, seconds=120, watch=weir)
     weir.kill()
     weir = t.Weir(config).wait_log(f"open_sessions={sessions}", 30)
-    spent = cpu_ms(weir.process.pid)
+    spent = t.cpu_ms(weir.process.pid)
     took = int(re.search(r"open_sessions=\d+ took_ms=(\d+)", weir.log()).group(1))
     t.wait_until(20, lambda: "weir_partition_memory_bytes{" in weir.http("/metrics")[1],
                  "the partition's figures")
     size = weir.metric("weir_partition_memory_bytes") / sessions
     print(f"memory: {sessions} open sessions are back {took} ms after the claim, {spent:.0f} ms of "
-          f"the processor since the start; "
-          f"{size:.0f} bytes a session and all that belongs to the partition")
+          f"the processor since the start; {size:.0f} bytes a session with all of the partition")
     most = 10000 if SANITIZED else 1000  # of the processor: other tests run beside this one
     checks.that(spent <= most, f"{sessions} sessions took {spent:.0f} ms of the processor")
     checks.equal(weir.stop(), 0, "exit code")

@@ -446,9 +446,10 @@ def rebuild_progress(checks):
     """How far --rebuild is: on a terminal, in no other log, and not amid a line of it."""
     config = t.Config(t.topic("again", 1), time=SLOW_TICKS, windows=["1m"])
     event = '{"type":"page_view","session":"s%d","time":"2026-01-05T09:00:00Z"}'
-    for n in range(9):  # each a batch of its own, of which the next is fetched after a second
+    for n in range(9):  # each a batch of its own, for which the broker waits until there is more
         t.produce(config.topic, [(event % n).encode()], 0)
-    config.change(kafka={"rdkafka": {"fetch.message.max.bytes": 1, "queued.min.messages": 1}})
+    config.change(kafka={"rdkafka": {"fetch.message.max.bytes": 1, "fetch.min.bytes": 1000000,
+                                     "fetch.wait.max.ms": 400, "queued.min.messages": 1}})
     terminal = Terminal("--config", config.path, "--rebuild")
     line = terminal.wait(r"rebuild  (\d) events  \d+/s  (\d+) %  \d+ s left")
     checks.equal(int(line.group(2)), int(line.group(1)) * 100 // 9, "the share of those events")

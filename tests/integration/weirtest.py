@@ -229,6 +229,13 @@ def is_gone(pid):
         return True
 
 
+def cpu_ms(pid):
+    """What the process has taken so far, user and system."""
+    with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as stat:
+        fields = stat.read().rsplit(")", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) * 1000 / os.sysconf("SC_CLK_TCK")
+
+
 # of Redis: its append-only file is never written anew, as a test copies or cuts it meanwhile
 ONE_FILE = ("--auto-aof-rewrite-percentage", "0")
 
