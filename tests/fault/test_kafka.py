@@ -312,7 +312,8 @@ def retention_behind_transactions(checks):
 
     def run(records):
         weir = t.Weir(config).wait_log("partition claimed", times=f.PARTITIONS)
-        t.wait_until(30, lambda: weir.metric("weir_records_total") == records
+        t.wait_until(30, lambda: "weir_partition_lag{" in weir.http("/metrics")[1]
+                     and weir.metric("weir_records_total") == records
                      and weir.metric("weir_partition_lag") == 0, f"{records} records")
         time.sleep(0.5)  # a commit says where the end was met
         checks.equal(weir.stop(), 0, "exit code")
