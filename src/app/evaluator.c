@@ -161,7 +161,7 @@ static int step(struct weir_evaluator *e, int64_t watermark_ms, struct weir_err 
     weir_publish_begin(e);
     status = weir_publish_windows(e, moved, err);
     if (status == 0)
-        weir_alerting_step(e, moved);
+        status = weir_alerting_step(e, moved, err);
     end_stage(e, WEIR_STAGE_WRITE, &since_us);
     weir_crash_point("publish_begin");
     if (status == 0)

@@ -187,8 +187,9 @@ int weir_splits_look(struct weir_evaluator *evaluator, struct weir_err *err);
 /* Has the windows added up that rules compare with. */
 void weir_alerting_prepare(struct weir_evaluator *evaluator);
 int weir_alerting_load(struct weir_evaluator *evaluator, struct weir_err *err);
-/* Steps every rule whose window moved (moved[w]), and adds what follows to the words. */
-void weir_alerting_step(struct weir_evaluator *evaluator, const bool *moved);
+/* Steps every rule whose window moved (moved[w]), and adds what follows to the words. 0, or
+ * negative when the silences cannot be learnt. */
+int weir_alerting_step(struct weir_evaluator *evaluator, const bool *moved, struct weir_err *err);
 /* Ends alerts whose rule is gone. */
 void weir_alerting_orphans(struct weir_evaluator *evaluator);
 /* What a rule looks at: one of the config's metrics, or a counter. */
