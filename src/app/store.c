@@ -152,6 +152,25 @@ int weir_store_register(struct weir_store *s, const char *topic, int32_t first, 
     return status;
 }
 
+int weir_store_began(struct weir_store *s, const char *topic, int32_t partitions, int32_t *began,
+                     struct weir_err *err) {
+    char key[600], count[16];
+    struct weir_reply *reply = NULL;
+    snprintf(key, sizeof key, "weir:{%s}:began", s->group);
+    snprintf(count, sizeof count, "%d", partitions);
+    int status = weir_redis_do(s->redis, &reply, err, "HSETNX", key, topic, count, NULL);
+    if (status == 0 && reply->type == WEIR_REPLY_ERROR)
+        status = redis_says(err, reply);
+    weir_reply_free(reply);
+    reply = NULL;
+    if (status == 0)
+        status = weir_redis_do(s->redis, &reply, err, "HGET", key, topic, NULL);
+    if (status == 0 && (reply->type != WEIR_REPLY_TEXT || (*began = atoi(reply->text)) <= 0))
+        status = redis_says(err, reply);
+    weir_reply_free(reply);
+    return status;
+}
+
 static int read_bare(const char *text, struct weir_mark *mark) {
     char *end;
     if (*text == '\0')
