@@ -112,7 +112,11 @@ static void check_workers(const struct weir_service *service,
         if (!workers[i].kafka_up)
             add_reason(reasons, "worker %d does not reach Kafka", i);
         if (workers[i].stalled)
-            add_reason(reasons, "worker %d stands still: Redis does not take its commits", i);
+            add_reason(reasons,
+                       workers[i].redis_up
+                           ? "worker %d stands still: Kafka does not take its dead letters"
+                           : "worker %d stands still: Redis does not take its commits",
+                       i);
         else if (!workers[i].redis_up)
             add_reason(reasons, "worker %d does not reach Redis", i);
     }

@@ -289,7 +289,7 @@ static const struct row rows[] = {
     {"weir_partition_memory_bytes", "gauge", "topic, partition",
      "memory of the partition's state, about", put_partitions, SIZE, PARTITION(status.memory_bytes),
      0},
-    {"weir_worker_stalled", "gauge", "worker", "1 while Redis is away, so that nothing is consumed",
+    {"weir_worker_stalled", "gauge", "worker", "1 while nothing can be committed, so that nothing is consumed",
      put_workers, BOOL, WORKER(stalled), 0},
     {"weir_worker_caught_up", "gauge", "worker", "1 while no partition is behind its end",
      put_workers, BOOL, WORKER(caught_up), 0},
