@@ -165,7 +165,8 @@ int weir_store_began(struct weir_store *s, const char *topic, int32_t partitions
     reply = NULL;
     if (status == 0)
         status = weir_redis_do(s->redis, &reply, err, "HGET", key, topic, NULL);
-    if (status == 0 && (reply->type != WEIR_REPLY_TEXT || (*began = atoi(reply->text)) <= 0))
+    if (status == 0 &&
+        (reply->type != WEIR_REPLY_TEXT || (*began = (int32_t)strtol(reply->text, NULL, 10)) <= 0))
         status = redis_says(err, reply);
     weir_reply_free(reply);
     return status;
