@@ -6,6 +6,7 @@
 #include <openssl/evp.h>
 #include <stdlib.h>
 
+#include "app/evaluator_state.h"
 #include "app/worker_state.h"
 #include "check.h"
 #include "weir/clock.h"
@@ -155,7 +156,8 @@ static void test_windows(struct weir_admin *admin) {
     check_answer(admin, "/api/v1/windows", QUERY("window", "1m"), WINDOWS_HEAD WINDOWS_TAIL "]}");
     check_error(admin, "/api/v1/windows", QUERY("window", "7m"), 400,
                 "there is no window 7m; there are: 1m 15m");
-    check_error(admin, "/api/v1/windows", QUERY("window", "\xff"), 400, "UTF-8");
+    check_error(admin, "/api/v1/windows", QUERY("window", "\xff"), 400,
+                "there is no window ?; there are: 1m 15m");
 }
 
 static void test_segments(struct weir_admin *admin) {
@@ -238,7 +240,7 @@ static void test_partitions(struct weir_admin *admin) {
 static void test_routes(struct weir_admin *admin, struct weir_service *service) {
     check_error(admin, "/nowhere", NULL, 404, "there is no /nowhere");
     check_error(admin, "/api/v1/windows/", NULL, 404, "there is no");
-    check_error(admin, "/\xff", NULL, 404, "there is no such path");
+    check_error(admin, "/\xff", NULL, 404, "there is no /?");
     check_error(admin, "/-/reload", NULL, 405, "wants POST");
     free(ask_text(admin, "POST", "/metrics", NULL, 405));
     CHECK(!atomic_load(&service->reload_wanted));
@@ -329,6 +331,24 @@ static void test_health(struct weir_admin *admin, struct weir_worker *worker) {
     atomic_store(&worker->failed, false);
 }
 
+/* In a step that takes long the lease is kept, and that is a sign of life. */
+static void test_slow_step(struct weir_admin *admin, struct weir_service *service) {
+    static struct weir_evaluator evaluator; /* without its thread */
+    int64_t now_us = weir_clock_monotonic_us();
+    evaluator.leader = evaluator.shown.redis_up = true;
+    evaluator.lease_us = now_us; /* Redis is not asked */
+    pthread_mutex_init(&evaluator.lock, NULL);
+    atomic_store(&evaluator.seen_us, now_us - 31000000);
+    service->evaluator = &evaluator;
+    check_reason(admin, "/-/healthy", "the evaluator gave no sign of life for 31 s");
+    check_reason(admin, "/-/ready", "no sign of life");
+    weir_evaluator_keep_meanwhile(&evaluator);
+    check_reason(admin, "/-/healthy", NULL);
+    check_reason(admin, "/-/ready", NULL);
+    service->evaluator = NULL;
+    pthread_mutex_destroy(&evaluator.lock);
+}
+
 /* A connection that the server closed meanwhile is no error of the next question. */
 static void test_reconnect(struct weir_admin *admin) {
     check_reason(admin, "/-/ready", NULL);
@@ -398,6 +418,7 @@ int main(void) {
     test_routes(admin, &service);
     test_dashboard(admin);
     test_health(admin, &worker);
+    test_slow_step(admin, &service);
     test_reconnect(admin);
     test_unreachable(&service);
     forget();
