@@ -3,6 +3,8 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
+#include <strings.h>
 
 #include "app/admin_parts.h"
 #include "app/metrics_text.h"
@@ -172,9 +174,26 @@ void weir_admin_ready(struct weir_admin *admin, const struct weir_request *reque
     free_workers(workers, admin->service);
 }
 
+/* ---- reload ---- */
+
+/* A browser says of which page a request is; programs that are none say nothing. */
+static bool is_foreign(const struct weir_request *request) {
+    const char *site = request->header(request, "Sec-Fetch-Site");
+    const char *origin = request->header(request, "Origin");
+    if (site) /* only to https and to the browser's own machine */
+        return strcmp(site, "same-origin") != 0 && strcmp(site, "none") != 0;
+    if (!origin)
+        return false;
+    const char *host = request->header(request, "Host"), *its = strstr(origin, "://");
+    return !host || !its || strcasecmp(its + 3, host) != 0;
+}
+
 void weir_admin_reload(struct weir_admin *admin, const struct weir_request *request,
                        struct weir_response *response) {
-    (void)request;
+    if (is_foreign(request)) {
+        weir_admin_put_error(response, 403, "a page of another site may not reload weir");
+        return;
+    }
     atomic_store(&admin->service->reload_wanted, true);
     weir_admin_put_json(response, 202,
                         json_pack("{s:s}", "reload", "asked for; the log says what came of it"));

@@ -86,10 +86,20 @@ static const char *query(const struct weir_request *request, const char *name) {
     return NULL;
 }
 
+static const char *const *headers; /* of the next request: names and values in turn, or NULL */
+
+static const char *header(const struct weir_request *request, const char *name) {
+    (void)request;
+    for (size_t i = 0; headers && headers[i]; i += 2)
+        if (strcmp(headers[i], name) == 0)
+            return headers[i + 1];
+    return NULL;
+}
+
 /* The answer's body, to be freed; names and values of the query in turn, up to a NULL. */
 static char *ask_text(struct weir_admin *admin, const char *method, const char *path,
                       const char *const *pairs, int status) {
-    struct weir_request request = {method, path, query, (void *)(uintptr_t)pairs};
+    struct weir_request request = {method, path, query, header, (void *)(uintptr_t)pairs};
     struct weir_response response = {.status = 200, .content_type = "application/json"};
     weir_buf_init(&response.body, 16 << 20);
     weir_admin_handle(admin, &request, &response);
@@ -253,6 +263,32 @@ static void test_routes(struct weir_admin *admin, struct weir_service *service) 
     free(metrics);
 }
 
+/* A page of another site that somebody looks at may not reload; weir's own, and a program, may. */
+static void test_foreign(struct weir_admin *admin, struct weir_service *service) {
+    static const struct {
+        const char *headers[7];
+        int status;
+    } posts[] = {
+        {{"Sec-Fetch-Site", "cross-site", "Origin", "http://evil", "Host", "weir:1"}, 403},
+        {{"Sec-Fetch-Site", "same-site"}, 403},
+        {{"Origin", "http://evil", "Host", "weir:1"}, 403},
+        {{"Origin", "http://weir:2", "Host", "weir:1"}, 403},
+        {{"Origin", "null", "Host", "weir:1"}, 403},
+        {{"Origin", "http://weir:1"}, 403},
+        {{"Sec-Fetch-Site", "same-origin", "Origin", "https://proxy", "Host", "weir:1"}, 202},
+        {{"Sec-Fetch-Site", "none"}, 202},
+        {{"Origin", "http://Weir:1", "Host", "weir:1"}, 202},
+        {{"Host", "weir:1"}, 202},
+    };
+    for (size_t i = 0; i < sizeof posts / sizeof posts[0]; i++) {
+        atomic_store(&service->reload_wanted, false);
+        headers = posts[i].headers;
+        free(ask_text(admin, "POST", "/-/reload", NULL, posts[i].status));
+        CHECK_INT(atomic_load(&service->reload_wanted), posts[i].status == 202);
+    }
+    headers = NULL;
+}
+
 /* The policy has the hash of what stands in the page's one such element. */
 static void check_hash(const char *page, const char *policy, const char *element) {
     char tag[16], hash[80];
@@ -271,7 +307,7 @@ static void check_hash(const char *page, const char *policy, const char *element
 }
 
 static void test_dashboard(struct weir_admin *admin) {
-    struct weir_request request = {"GET", "/", query, NULL};
+    struct weir_request request = {"GET", "/", query, header, NULL};
     struct weir_response response = {.status = 200, .content_type = "application/json"};
     weir_buf_init(&response.body, 16 << 20);
     weir_admin_handle(admin, &request, &response);
@@ -416,6 +452,7 @@ int main(void) {
     test_alerts(admin);
     test_partitions(admin);
     test_routes(admin, &service);
+    test_foreign(admin, &service);
     test_dashboard(admin);
     test_health(admin, &worker);
     test_slow_step(admin, &service);
