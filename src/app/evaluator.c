@@ -277,6 +277,7 @@ int weir_evaluator_start(struct weir_evaluator **evaluator, const struct weir_co
     WEIR_ASSERT(e != NULL);
     weir_token_make(e->token, WEIR_TOKEN_LEN);
     e->config = config;
+    e->plan = &config->plan;
     e->figures.redis_up = true;
     weir_evaluator_lives(e);
     e->figures.split_ratio = -1;

@@ -101,6 +101,7 @@ struct weir_field_names {
 struct weir_evaluator {
     const struct weir_config *config;      /* of the service; see weir_evaluator_reload */
     const struct weir_config *next_config; /* guarded by lock; NULL when there is none */
+    const struct weir_plan *plan; /* of the config at the start, which outlives every reload */
     pthread_t thread;
     _Atomic bool stopping;
     _Atomic int64_t seen_us; /* the last sign of life; figures are shown less often */

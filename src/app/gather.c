@@ -335,7 +335,7 @@ int weir_gather_buckets(struct weir_evaluator *e, int64_t watermark_ms, struct w
 void weir_gather_reset(struct weir_evaluator *e) {
     uint32_t keep = e->leader ? weir_rollup_keep(e->rollup) : WEIR_KEEP_ALL;
     weir_rollup_free(e->rollup);
-    e->rollup = weir_rollup_new(&e->config->plan);
+    e->rollup = weir_rollup_new(e->plan); /* keeps it */
     WEIR_ASSERT(e->rollup != NULL);
     weir_rollup_limit(e->rollup, e->config->memory.windows, keep);
     weir_rollup_meanwhile(e->rollup, weir_evaluator_keep_meanwhile, e);

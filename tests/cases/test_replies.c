@@ -165,7 +165,7 @@ static int evaluate(int (*step)(struct weir_evaluator *e, struct weir_err *err),
                     struct weir_err *err) {
     static struct weir_evaluator evaluator;
     struct weir_evaluator *e = &evaluator;
-    *e = (struct weir_evaluator){.config = config, .redis = opened()};
+    *e = (struct weir_evaluator){.config = config, .plan = &config->plan, .redis = opened()};
     e->lease_us = INT64_MAX / 2;
     weir_words_init(&e->words);
     weir_redis_hash_init(&e->hash);
