@@ -1,16 +1,25 @@
 #!/usr/bin/env python3
 """deploy/weir.service under a real systemd, the first process of namespaces of its own: what is
-started again and what is not, and that secrets of root reach a weir that is not root."""
+started again and what is not, that secrets of root reach a weir that is not root, and what
+deploy/OPERATIONS.md says to type about it."""
 
 import json
 import os
 import re
 import shutil
 import subprocess
+import time
 
 import weirtest as t
 
-UNIT = os.path.join(os.path.dirname(t.TESTS), "deploy", "weir.service")
+DEPLOY = os.path.join(os.path.dirname(t.TESTS), "deploy")
+UNIT = os.path.join(DEPLOY, "weir.service")
+PLAIN = "[Unit]\nDefaultDependencies=no\n"
+# what systemd-run needs
+BUS = {f"units/{name}.target": PLAIN for name in ("sysinit", "basic", "shutdown", "multi-user")} | {
+    "units/dbus.socket": PLAIN + "[Socket]\nListenStream=/run/dbus/system_bus_socket\n",
+    "units/dbus.service": PLAIN + "Requires=dbus.socket\n[Service]\nType=notify\n"
+                          "ExecStart=dbus-daemon --system --address=systemd: --nofork --nopidfile\n"}
 
 # Only its own mounts change, and nothing that lasts can be written: /run and /tmp are new, /etc and
 # /usr/local/bin as if weir were installed.
@@ -62,13 +71,13 @@ class Systemd:
         for path, text in files.items():
             self.write(path, text)
         self.write("etc/weir/weir.yaml", json.dumps(config))
-        os.mkdir(os.path.join(self.dir, "bin"))
+        for name in ("bin", "units"):
+            os.makedirs(os.path.join(self.dir, name), exist_ok=True)
         shutil.copy(os.environ["WEIR"], os.path.join(self.dir, "bin"))
-        os.mkdir(os.path.join(self.dir, "units"))
         shutil.copy(UNIT, os.path.join(self.dir, "units"))
-        self.write("units/ready.target", "[Unit]\nDefaultDependencies=no\n")
+        self.write("units/ready.target", PLAIN)
         self.write("units/weir.service.d/test.conf",
-                   f"[Unit]\nDefaultDependencies=no\n[Service]\nRestartSec={rest_s}\n"
+                   f"{PLAIN}[Service]\nRestartSec={rest_s}\n"
                    f"StandardError=append:/run/weir.log\n")
         self.group = os.path.join(group_root(), f"weir-{t.SUFFIX}")
         os.mkdir(self.group)
@@ -156,23 +165,51 @@ def service_away(checks):
     checks.contains(systemd.log(), "cannot connect to Redis", "log")
 
 
+def on_the_page(pattern):
+    with open(os.path.join(DEPLOY, "OPERATIONS.md"), encoding="utf-8") as page:
+        return re.search(pattern, page.read(), re.M).group()
+
+
 def secrets(checks):
-    """In files of root: the password of Redis, and the key of a sink."""
+    """In files of root: the password of Redis, and the key of a sink. The page's own `weir` has them
+    too, and the environment as systemd reads it."""
     redis = t.Service("redis", "--requirepass", "geheim")
     url = redis.env["REDIS_URL"]
     tree = config(t.topic("systemd", 1), url, password_file="${CREDENTIALS_DIRECTORY}/secrets_redis")
     tree["sinks"] = [{"type": "webhook", "name": "hook", "url": "${HOOK}",
                       "secret_file": "${CREDENTIALS_DIRECTORY}/secrets_hook.key"}]
-    systemd = Systemd(tree, 2, {"etc/weir/secrets/redis": "geheim\n", "etc/weir/secrets/hook.key": "k\n",
+    systemd = Systemd(tree, 2, {"etc/weir/secrets/redis": "geheim\n",
+                                "etc/weir/secrets/hook.key": "k\n", **BUS,
                                 "etc/weir/environment": 'HOOK="http://127.0.0.1:1/a?b=$c&d;e"\n'})
     systemd.start()
     systemd.wait(lambda s: s["ActiveState"] == "active", "weir.service is active", 60)
     pid = systemd.do("systemctl", "show", "weir", "-p", "MainPID", "--value").stdout.strip()
     status = systemd.do("cat", f"/proc/{pid}/status").stdout
     checks.that(int(re.search(r"^Uid:\s+(\d+)", status, re.M).group(1)) > 0, "weir is not root")
+    if shutil.which("dbus-daemon"):
+        systemd.do("systemctl", "start", "dbus.socket", "dbus.service")
+        got = systemd.do("bash", "-c", on_the_page(r"^weir\(\) \{.*\}$") +
+                         "\nweir get partitions --config /etc/weir/weir.yaml")
+        checks.equal(got.returncode, 0, f"exit code of the page's weir get: {got.stderr}")
+        checks.contains(got.stdout, tree["kafka"]["topics"][0], "the page's weir get")
+    else:
+        checks.skip("there is no dbus-daemon, which systemd-run needs")
     checks.equal(systemd.do("systemctl", "stop", "weir").returncode, 0, "systemctl stop")
     checks.equal(systemd.state(), {"ActiveState": "inactive", "NRestarts": "0",
                                    "ExecMainStatus": "0", "Result": "success"}, "the service")
+
+
+def killed(checks):
+    """A weir that does not answer, as the page says: it ends at once and stays down."""
+    systemd = Systemd(config(t.topic("killed", 1), os.environ["REDIS_URL"]), 0.1, {})
+    systemd.start()
+    systemd.wait(lambda s: s["ActiveState"] == "active", "weir.service is active", 60)
+    systemd.do("systemctl", "kill", "-s", "STOP", "weir")
+    systemd.do("sh", "-c", on_the_page(r"^systemctl stop .*-s KILL weir\b"))
+    systemd.wait(lambda s: s["ActiveState"] == "failed", "weir.service is down", 10)
+    time.sleep(0.5)
+    checks.equal(systemd.state(), {"ActiveState": "failed", "NRestarts": "0",
+                                   "ExecMainStatus": "9", "Result": "signal"}, "the service")
 
 
 def possible():
@@ -192,7 +229,7 @@ def main():
     t.need_services("kcat", "unshare", "nsenter", "systemctl")
     checks = t.Checks("systemd")
     if possible():
-        checks.run(wrong_config, service_away, secrets)
+        checks.run(wrong_config, service_away, secrets, killed)
     else:
         checks.skip("no systemd can be started here: it needs root, namespaces and a cgroup2")
     checks.finish()
