@@ -155,14 +155,23 @@ def the_log(events=30000):
 # ---- what is in Redis ----
 
 
+def firing(redis, config):
+    """The alerts that are held, without what depends on which slides were looked at before: since
+    when. These rules look at the last slide alone."""
+    alerts = [json.loads(text) for text in redis.hash(config.key("firing")).values()]
+    return {alert["fingerprint"]: {name: value for name, value in alert.items()
+                                   if name not in ("id", "starts_at", "summary")} for alert in alerts}
+
+
 def published(config):
-    """Every window and segment that readers see now, without when that was computed."""
+    """Every window, segment and alert that readers see now, without when that was computed."""
     redis = t.Redis(config.redis)
     found = {}
     for key in redis.keys(config.key("now:*").replace("[", "\\[")):
         name = key.decode().split("}:", 1)[1]
         found[name] = {field: value for field, value in redis.hash(key.decode()).items()
                        if field != "computed_at"}
+    found["firing"] = firing(redis, config)
     return found
 
 
@@ -304,8 +313,14 @@ def wait_progress(config, weir, seconds=60, before=None):
     return time.monotonic() - begun
 
 
-def died(weir, seconds=20):
-    """It was killed by -9, not by anything else."""
-    code = weir.wait_exit(seconds)
+def died(weir, seconds=30):
+    """It was killed by -9, not by anything else; its /metrics are kept until then."""
+
+    def gone():
+        weir.look()
+        return not weir.alive()
+
+    t.wait_until(seconds, gone, f"weir dies: {weir.tail()}")
+    code = weir.wait_exit()
     if code != -signal.SIGKILL:
         raise t.Failure(f"weir ended with {code}, not by SIGKILL: {weir.tail()}")
