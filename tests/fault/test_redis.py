@@ -64,9 +64,11 @@ class Run:
         checks.equal(self.weir.stop(), 0, f"{self.name}: exit code")
         self.figures.take(self.weir)
         f.same_dump(checks, self.log, self.config, self.name)
+        again = f.dead_letters(checks, self.log, self.config, self.name)
         told = self.sinks.check(checks, self.config, self.name, lost)
         answered = int(self.proxy.order("duplicates"))  # also to the script that publishes
-        self.figures.show(self.log.total, DUP_at_the_proxy=answered, alerts=told, **more)
+        self.figures.show(self.log.total, DUP_at_the_proxy=answered, alerts=told,
+                          dead_letters_told_again=again, **more)
         duplicates = int(self.weir.metric("weir_duplicates_total"))
         checks.that(duplicates <= self.figures.duplicates <= answered,
                     f"{self.name}: DUP in /metrics {duplicates}, in logs {self.figures.duplicates}, "

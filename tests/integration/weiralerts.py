@@ -8,6 +8,7 @@ import sys
 from datetime import datetime
 
 import weirtest as t
+import weirtopics
 
 # They fire and resolve all the time, so that a fault always finds some on their way.
 RULES = [
@@ -68,10 +69,11 @@ class Sinks:
         self.brokers = brokers
         self.topic = t.topic("alerts", 1, brokers)
         self.dir = t.folder()
-        self.record = os.path.join(self.dir, "record")
+        self.record, self.orders = (os.path.join(self.dir, name) for name in ("record", "orders"))
         self.hook = subprocess.Popen(
             [sys.executable, os.path.join(t.TESTS, "integration", "webhook_server.py"),
-             self.record], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+             self.record, "--script", self.orders],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         t.at_end(self.end)
         self.url = f"http://127.0.0.1:{self.hook.stdout.readline().split()[1]}/hook"
 
@@ -88,14 +90,26 @@ class Sinks:
         return [{"type": "webhook", "name": "hook", "url": self.url},
                 {"type": "kafka", "name": "topic", "topic": self.topic}]
 
-    def hooked(self):
-        """{idempotency key: the different bodies under it}."""
+    def refuse(self):
+        """Neither the webhook nor the topic takes anything until accept()."""
+        with open(self.orders, "w", encoding="utf-8") as orders:
+            orders.write('{"status": 503}\n' * 10000)
+        weirtopics.set_max_message_bytes(self.topic, 100, self.brokers)
+
+    def accept(self):
+        os.remove(self.orders)
+        weirtopics.set_max_message_bytes(self.topic, 1000000, self.brokers)
+
+    def hooked(self, status=None):
+        """{idempotency key: the different bodies under it}; `status`: where that was answered."""
         found = {}
         if os.path.exists(self.record):
             with open(self.record, encoding="utf-8") as lines:
                 for line in lines:
                     seen = json.loads(line)
-                    found.setdefault(seen["headers"].get("idempotency-key"), set()).add(seen["body"])
+                    key = seen["headers"].get("idempotency-key")
+                    if status in (None, seen["status"]):
+                        found.setdefault(key, set()).add(seen["body"])
         return found
 
     def in_topic(self):
@@ -131,7 +145,7 @@ class Sinks:
         twice = sorted(name for name in set(topic) if topic.count(name) > 1)
         checks.equal(twice, [], f"{what}: ids more than once in the topic")
         hooked = self.hooked()
-        for name, found in (("topic", set(topic)), ("webhook", set(hooked))):
+        for name, found in (("topic", set(topic)), ("webhook", set(self.hooked(200)))):
             checks.equal(sorted(want - found), [], f"{what}: alerts missing at the {name}")
             checks.equal(sorted(found - want), [], f"{what}: alerts only at the {name}")
         changed = [name for name, bodies in hooked.items() if len(bodies) > 1]

@@ -324,8 +324,10 @@ class Figures:
     def show(self, total=None, **more):
         """`total`: the records that there were. One that was killed read more than it last said, so
         with several processes the figure is the least, or none."""
-        words = [f"injected {self.injected}", f"fenced {self.fenced}", f"DUP {self.duplicates}",
-                 f"ROLLEDBACK {self.rolled_back}"]
+        words = [f"injected {self.injected}"]
+        if self.processes:  # or nobody was asked
+            words += [f"fenced {self.fenced}", f"DUP {self.duplicates}",
+                      f"ROLLEDBACK {self.rolled_back}"]
         again = self.records - (total or 0)
         if self.again is not None:
             words.append(f"read again at least {self.again}")
