@@ -135,7 +135,7 @@ def run(checks, faults, label, events, seconds):
     rollbacks = weir.metric("weir_rollbacks_total")
     looks = sampler.finish(checks, label)
     sinks.wait_empty(config)
-    told = sinks.check(checks, config, label)
+    told = sinks.check(checks, config, label, lost=True)
     figures.take(weir).show(total, records=total, alerts=told, looks_at_what_is_published=looks,
                             commits_tried_again=weir.metric("weir_redis_errors_total"))
     if kill_alone in faults:
