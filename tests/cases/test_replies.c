@@ -12,6 +12,7 @@
 #include "app/view.h"
 #include "check.h"
 
+#define NOW_MS INT64_C(1700000000000)
 #define STATE "(state)" /* in an answer: the bytes of a partition's state, as a text */
 
 struct answer {
@@ -184,11 +185,13 @@ static int evaluate(int (*step)(struct weir_evaluator *e, struct weir_err *err),
 
 static int gather(struct weir_evaluator *e, struct weir_err *err) {
     int status = weir_gather_members(e, err);
-    return status == 0 ? weir_gather_buckets(e, 1700000000000, err) : status;
+    return status == 0 ? weir_gather_buckets(e, NOW_MS, err) : status;
 }
 
 static int publish(struct weir_evaluator *e, struct weir_err *err) {
     static const bool moved[WEIR_WINDOWS_MAX] = {true};
+    weir_rollup_expect(e->rollup, NOW_MS);
+    weir_rollup_advance(e->rollup, NOW_MS);
     weir_publish_begin(e);
     return weir_publish_windows(e, moved, err);
 }
