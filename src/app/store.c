@@ -246,15 +246,6 @@ static bool is_claim(const struct weir_reply *reply) {
            weir_reply_expect(reply->items[3], WEIR_SHAPE_TEXT, 1, &ignored) == 0;
 }
 
-/* Where the state is said to be of another format and is not, that is no answer. */
-static int refuse_format(struct weir_partition *partition, const struct weir_reply *state,
-                         struct weir_err *err) {
-    int status = weir_partition_import_meta(partition, state->text, state->len, err);
-    return status != 0
-               ? status
-               : weir_err_set(err, WEIR_ERR_UNREACHABLE, "Redis answered: something unexpected");
-}
-
 int weir_store_claim(struct weir_store *s, const char *topic, int32_t number, uint64_t fingerprint,
                      struct weir_partition *partition, struct weir_claim *claim,
                      struct weir_err *err) {
@@ -276,7 +267,10 @@ int weir_store_claim(struct weir_store *s, const char *topic, int32_t number, ui
     if (is_refusal(reply, "FINGERPRINT")) {
         status = refuse_definitions(err, topic, number, reply->items[1]->text, print);
     } else if (is_refusal(reply, "FORMAT")) { /* its owner, if any, goes on */
-        status = refuse_format(partition, reply->items[1], err);
+        status =
+            weir_partition_import_meta(partition, reply->items[1]->text, reply->items[1]->len, err);
+        if (status == 0)
+            status = redis_says(err, reply); /* its format is ours */
     } else if (!is_claim(reply)) {
         status = redis_says(err, reply);
     } else {

@@ -19,8 +19,7 @@
 #define ANSWER_SHOWN 200 /* bytes of it in an error */
 #define TIMEOUT_MS 10000 /* where the sink has none */
 #define CONNECT_MS 5000
-#define STOP_US 5000000 /* for an answer that is on its way, so that the alert is not sent twice   \
-                         */
+#define STOP_US 5000000 /* for the answer to what is sent already: else it would be sent twice */
 #define API_PATH "/api/v2/alerts"
 
 struct weir_notify {
@@ -167,7 +166,8 @@ static int judge(struct weir_notify *notify, const struct weir_sink *sink, CURLc
                             sink->name);
     if (done == CURLE_ABORTED_BY_CALLBACK)
         return weir_err_set(err, WEIR_ERR_UNREACHABLE,
-                            "sink %s: weir stops, and its answer is not waited for any longer",
+                            "sink %s: weir stops or reloads, and its answer is not waited for any "
+                            "longer",
                             sink->name);
     if (done != CURLE_OK && !cut)
         return weir_err_set(err, WEIR_ERR_UNREACHABLE, "sink %s: not reached: %s", sink->name,

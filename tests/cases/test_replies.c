@@ -12,6 +12,7 @@
 #include "app/view.h"
 #include "check.h"
 
+#define NOW_MS INT64_C(1700000000000)
 #define STATE "(state)" /* in an answer: the bytes of a partition's state, as a text */
 
 struct answer {
@@ -19,13 +20,14 @@ struct answer {
 };
 
 static struct {
+    pthread_mutex_t lock;       /* guards the answers */
     struct answer odd;          /* the one in question ... */
     const struct answer *usual; /* ... and those of the other commands; else OK */
     char state[4096];           /* as a text of the protocol */
     size_t state_len;
     char url[128], path[100], config_path[100];
     int listener;
-} world;
+} world = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
 /* ---- the server: one client at a time, who leaves before the test changes the answers ---- */
 
@@ -49,13 +51,28 @@ static bool take_command(FILE *in, char *name, size_t max) {
     return true;
 }
 
-static const char *reply_to(const char *name) {
+static const char *find_reply(const char *name) {
     if (strcmp(name, world.odd.command) == 0)
         return world.odd.reply;
     for (const struct answer *usual = world.usual; usual && usual->command; usual++)
         if (strcmp(name, usual->command) == 0)
             return usual->reply;
     return "+OK\r\n";
+}
+
+static const char *reply_to(const char *name) {
+    pthread_mutex_lock(&world.lock);
+    const char *reply = find_reply(name);
+    pthread_mutex_unlock(&world.lock);
+    return reply;
+}
+
+/* From now on: one command oddly, the others as usual. */
+static void answer(const char *command, const char *reply, const struct answer *usual) {
+    pthread_mutex_lock(&world.lock);
+    world.odd = (struct answer){command, reply};
+    world.usual = usual;
+    pthread_mutex_unlock(&world.lock);
 }
 
 static void say(int client, const char *reply) {
@@ -184,11 +201,13 @@ static int evaluate(int (*step)(struct weir_evaluator *e, struct weir_err *err),
 
 static int gather(struct weir_evaluator *e, struct weir_err *err) {
     int status = weir_gather_members(e, err);
-    return status == 0 ? weir_gather_buckets(e, 1700000000000, err) : status;
+    return status == 0 ? weir_gather_buckets(e, NOW_MS, err) : status;
 }
 
 static int publish(struct weir_evaluator *e, struct weir_err *err) {
     static const bool moved[WEIR_WINDOWS_MAX] = {true};
+    weir_rollup_expect(e->rollup, NOW_MS);
+    weir_rollup_advance(e->rollup, NOW_MS);
     weir_publish_begin(e);
     return weir_publish_windows(e, moved, err);
 }
@@ -272,10 +291,9 @@ static const struct answer stored[] = {MEMBERS,
 /* Every reply in the place of the right one. */
 static void wrong(const char *what, int (*ask)(struct weir_err *err), const struct answer *usual,
                   const char *command, const char *const *replies, size_t len) {
-    world.usual = usual;
     for (size_t i = 0; i < len; i++) {
         struct weir_err err = {0};
-        world.odd = (struct answer){command, replies[i]};
+        answer(command, replies[i], usual);
         int status = ask(&err);
         bool told = strstr(err.text, "Redis answered") != NULL;
         if (status != -WEIR_ERR_UNREACHABLE || !told)
@@ -294,10 +312,9 @@ static void test_usual(void) {
         const struct answer *usual;
     } asked[] = {{claim, claimed},       {gather_all, gathered}, {publish_windows, published},
                  {forget_group, stored}, {load_alerts, stored},  {load_published, stored}};
-    world.odd = (struct answer){"", ""};
     for (size_t i = 0; i < sizeof asked / sizeof *asked; i++) {
         struct weir_err err = {0};
-        world.usual = asked[i].usual;
+        answer("", "", asked[i].usual);
         /* a state that was read is still to be ours, whose token is made by chance */
         int status = asked[i].ask(&err);
         bool good = asked[i].ask == claim ? strstr(err.text, "changed while") != NULL : status == 0;
@@ -327,14 +344,13 @@ static void test_wrong(void) {
 /* What is loaded is checked too; then the claim is not ours any more, which is what is told. */
 static void test_loads(void) {
     struct weir_err err;
-    world.usual = claimed;
     for (size_t i = 0; i < sizeof no_list / sizeof *no_list; i++) {
-        world.odd = (struct answer){"ZRANGE", no_list[i]};
+        answer("ZRANGE", no_list[i], claimed);
         CHECK_INT(claim(&err), -WEIR_ERR_UNREACHABLE);
         CHECK(strstr(err.text, "Redis answered") != NULL);
     }
     for (size_t i = 0; i < sizeof no_text / sizeof *no_text; i++) {
-        world.odd = (struct answer){"GET", no_text[i]};
+        answer("GET", no_text[i], claimed);
         CHECK_INT(claim(&err), -WEIR_ERR_UNREACHABLE);
     }
 }
@@ -344,12 +360,11 @@ static void test_discover(void) {
     static const struct answer usual[] = {{"SCAN", "*2\r\n$1\r\n0\r\n*3\r\n:1\r\n" NIL "*0\r\n"},
                                           {0}};
     struct weir_err err;
-    world.usual = usual;
     for (size_t i = 0; i < sizeof no_pairs / sizeof *no_pairs; i++) {
-        world.odd = (struct answer){"HGETALL", no_pairs[i]};
+        answer("HGETALL", no_pairs[i], usual);
         CHECK_INT(discover(&err), 0);
     }
-    world.odd = (struct answer){"SCAN", "*2\r\n*0\r\n:7\r\n"};
+    answer("SCAN", "*2\r\n*0\r\n:7\r\n", NULL);
     CHECK_INT(discover(&err), 0);
 }
 
@@ -384,7 +399,7 @@ static void test_ready(void) {
     static const char *const parts[] = {"ERR x?", "ERR ?", "ERR plain"};
     for (size_t i = 0; i < sizeof odd / sizeof *odd; i++) {
         struct weir_admin *admin = NULL;
-        world.odd = odd[i];
+        answer(odd[i].command, odd[i].reply, NULL);
         WEIR_ASSERT(weir_admin_new(&admin, &service, &err) == 0);
         check_not_ready(admin, parts[i]);
         weir_admin_free(admin);
