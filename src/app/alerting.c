@@ -139,7 +139,7 @@ static int load_hash(struct weir_evaluator *e, const char *rest, struct weir_rep
     weir_name_key(key, sizeof key, e->config->kafka.group, "%s", rest);
     const char *question[] = {"HGETALL", key};
     int status = weir_redis_append(e->redis, 2, question, NULL, err);
-    return status == 0 ? weir_gather_answer(e, reply, err) : status;
+    return status == 0 ? weir_gather_answer(e, WEIR_SHAPE_TEXTS, 2, reply, err) : status;
 }
 
 int weir_alerting_load(struct weir_evaluator *e, struct weir_err *err) {

@@ -204,8 +204,8 @@ static int check_topics(struct weir_worker *w) {
             weir_store_register(w->store, w->config->kafka.topics[i], 0, partitions, &w->err);
         int32_t began = 0;
         if (status == 0 && w->config->start == WEIR_START_LATEST)
-            status = weir_store_began(w->store, w->config->kafka.topics[i], partitions, &began,
-                                      &w->err);
+            status =
+                weir_store_began(w->store, w->config->kafka.topics[i], partitions, &began, &w->err);
         if (status != 0)
             return status;
     }

@@ -102,8 +102,7 @@ static void give_header(const rd_kafka_message_t *message, const char *header,
  * not come to where the partition ended. */
 static void at_end(struct tails *tails, const rd_kafka_message_t *message) {
     for (int i = 0; i < tails->from->cnt; i++) {
-        if (tails->from->elems[i].partition != message->partition ||
-            message->offset < tails->to[i])
+        if (tails->from->elems[i].partition != message->partition || message->offset < tails->to[i])
             continue;
         tails->left--;
         tails->to[i] = INT64_MAX; /* once */

@@ -6,6 +6,7 @@ import os
 import random
 import re
 import time
+from collections import Counter
 
 import weirfault as f
 import weirtest as t
@@ -59,7 +60,7 @@ def every_crash_point(checks):
     if not program:
         checks.skip("no weir with crash points: build the preset asan or debug")
         return
-    log = f.Log(20000)
+    log = f.Log(20000, hostile=True)
     log.undisturbed()
     f.beside(checks, 6, [(point, lambda point=point: crash_at(checks, log, program, point))
                          for point in POINTS if not point.startswith("forget")])
@@ -104,51 +105,136 @@ def count_all(checks, log, config, *args):
 
 def crash_at(checks, log, program, point):
     sinks = f.Sinks()
-    config = log.config("crash", sinks=sinks.config())
+    config = log.config("crash", f.STEADILY, sinks.config())
     figures = f.Figures(f"kill -9 at {point}")
     redis = t.Redis()
-    if point == "load_value":  # there must be a state to load
+    if point.startswith(("claim_", "load_", "lease_")):  # there must be something to take over
         first = t.Weir(config, program=program)
-        f.wait_progress(config, first)
-        first.kill()
+        firing_somewhere(config, first)
+        checks.equal(first.stop(), 0, f"{figures.name}: exit code of the first")
+    before = sum(t.offsets(redis, config, f.PARTITIONS))
     weir = t.Weir(config, program=program, env={"WEIR_CRASH_POINT": f"{point}:{POINTS[point]}"})
     f.died(weir)
     figures.injected = 1
     counted = sum(t.offsets(redis, config, f.PARTITIONS))
-    figures.take(weir)
+    figures.take(weir, counted - before)
     second = t.Weir(config, program=program)
     if counted < log.total:
         figures.recovered.append(f.wait_progress(config, second))
     f.finish(checks, log, config, sinks, [second], figures, counted_before=counted)
 
 
-def random_kills(checks):
-    """20 kills, 200 with --long, over one log: each process counts on where Redis stands."""
-    kills = 200 if f.LONG else 20
-    log = f.Log(80000)
+def firing_somewhere(config, weir):
+    """Waits for a state in each partition, and for a publication with alerts."""
+    redis = t.Redis(config.redis)
+    t.wait_until(60, lambda: min(t.offsets(redis, config, f.PARTITIONS)) > 0
+                 and redis.do("HLEN", config.key("firing")), f"alerts that fire: {weir.tail()}")
+
+
+def sinks_refuse(checks):
+    """It dies while neither the webhook nor the topic takes an alert: when the webhook has refused
+    one, and its successor when the topic has. The third one finds all of it in the queues."""
+    log = f.Log(20000)
     sinks = f.Sinks()
-    config = log.config("random", sinks=sinks.config())
-    figures = f.Figures(f"{kills} random kills")
-    redis = t.Redis()
+    config = log.config("refused", f.STEADILY, sinks.config())
+    figures, redis = f.Figures("kill -9 while the sinks refuse"), t.Redis()
     weir = t.Weir(config)
-    for _ in range(kills):
-        before = t.offsets(redis, config, f.PARTITIONS)
-        if sum(before) == log.total:
-            log.more(40000)  # weir may have counted them before this returns
-        figures.recovered.append(f.wait_progress(config, weir, 60, before))
-        time.sleep(random.uniform(0, 0.05))
+    t.wait_until(60, lambda: sinks.hooked(200) and sinks.in_topic(), f"alerts: {weir.tail()}")
+    sinks.refuse()
+    log.more(20000)
+
+    def waiting():
+        return min(redis.do("XLEN", config.key(f"outbox:{sink}")) for sink in ("hook", "topic"))
+
+    for failed in ("hook", "topic"):
+        t.wait_until(60, lambda: waiting() and sinks.hooked(503), f"alerts wait: {weir.tail()}")
+        weir.wait_log(f'it is tried again" sink={failed}', 30)
+        queued = waiting()
         weir.kill()
-        figures.injected += 1
-        figures.take(weir)
+        figures.take(weir).injected += 1
         weir = t.Weir(config)
+    checks.that(queued > 0, f"{figures.name}: alerts in both queues")
+    sinks.accept()
+    f.finish(checks, log, config, sinks, [weir], figures, queued=queued,
+             refused=len(sinks.hooked(503)))
+
+
+class Life:
+    """What one process has done until it was killed."""
+
+    def __init__(self, config, weir):
+        self.config, self.weir, self.redis = config, weir, t.Redis(config.redis)
+        self.before = self.look()
+
+    def look(self):
+        """Records that are counted, claims, publications."""
+        metas = [self.redis.do("HMGET", self.config.tag(p, "meta"), "offset", "epoch")
+                 for p in range(f.PARTITIONS)]
+        number = self.redis.do("HGET", self.config.key("published"), "number")
+        return [sum(int(value or 0) for value in values) for values in (*zip(*metas), [number])]
+
+    def end(self, ends, figures):
+        """Kills it, and notes under `ends` how far it came."""
+        self.weir.kill()
+        counted, claimed, told = (now - then for now, then in zip(self.look(), self.before))
+        figures.take(self.weir, counted)
+        figures.injected += 1
+        ends["before a claim"] += claimed == 0
+        ends["between claim and commit"] += claimed > 0 and counted == 0
+        ends["after a commit"] += counted > 0
+        ends["after a publication"] += told > 0
+
+
+def starting(_, start_s):
+    time.sleep(random.uniform(0, 1.2 * start_s))
+
+
+def claiming(weir, _):
+    claims = random.randint(1, f.PARTITIONS)
+    while weir.alive() and weir.log().count("partition claimed") < claims:
+        time.sleep(0.001)
+    time.sleep(random.uniform(0, 0.01))
+
+
+def at_work(*_):
+    time.sleep(random.uniform(0, 4))
+
+
+def random_kills(checks):
+    """20 kills, 200 with --long, over one log, at any moment of a life of up to some seconds; the
+    next process counts on where Redis stands. The lease of a dead one lasts for four seconds."""
+    kills = 200 if f.LONG else 20
+    log = f.Log(40000, hostile=True)
+    sinks = f.Sinks()
+    config = log.config("random", f.STEADILY, sinks.config())
+    figures, ends = f.Figures(f"{kills} random kills"), Counter()
+    redis, begun = t.Redis(), time.monotonic()
+    life = Life(config, t.Weir(config))
+    f.wait_progress(config, life.weir)
+    start_s = time.monotonic() - begun  # as slow as the machine is now
+    life.end(ends, figures)
+    for number in range(kills - 1):
+        if log.total - sum(t.offsets(redis, config, f.PARTITIONS)) < 5000:
+            log.more(20000)
+        life = Life(config, t.Weir(config))
+        (starting, claiming, at_work)[number % 3](life.weir, start_s)
+        life.end(ends, figures)
+    for end, least in (("between claim and commit", 2), ("after a commit", 2),
+                       ("after a publication", 1)):
+        checks.that(ends[end] >= least, f"{figures.name}: {end}: {dict(ends)}")
+    weir = t.Weir(config)
     left = log.total - sum(t.offsets(redis, config, f.PARTITIONS))
-    f.finish(checks, log, config, sinks, [weir], figures, left_to_the_last=left)
+    if left:
+        figures.recovered.append(f.wait_progress(config, weir))
+    f.finish(checks, log, config, sinks, [weir], figures, left_to_the_last=left,
+             died=dict(ends))
 
 
 def main():
     f.need_tools("kcat")
     checks = t.Checks("crash")
-    checks.run(every_point_is_listed, every_crash_point, rebuild_killed, random_kills)
+    checks.run(every_point_is_listed, every_crash_point, rebuild_killed, sinks_refuse,
+               random_kills)
     checks.finish()
 
 

@@ -57,16 +57,18 @@ class Run:
     def recover(self):
         self.figures.recovered.append(f.wait_progress(self.config, self.weir))
 
-    def finish(self, checks, **more):
+    def finish(self, checks, lost=False, **more):
         self.log.wait_counted(self.config, self.weir)
         f.settle(self.config)
         self.sinks.wait_empty(self.config)
         checks.equal(self.weir.stop(), 0, f"{self.name}: exit code")
         self.figures.take(self.weir)
         f.same_dump(checks, self.log, self.config, self.name)
-        told = self.sinks.check(checks, self.config, self.name)
+        again = f.dead_letters(checks, self.log, self.config, self.name)
+        told = self.sinks.check(checks, self.config, self.name, lost)
         answered = int(self.proxy.order("duplicates"))  # also to the script that publishes
-        self.figures.show(self.log.total, DUP_at_the_proxy=answered, alerts=told, **more)
+        self.figures.show(self.log.total, DUP_at_the_proxy=answered, alerts=told,
+                          dead_letters_told_again=again, **more)
         duplicates = int(self.weir.metric("weir_duplicates_total"))
         checks.that(duplicates <= self.figures.duplicates <= answered,
                     f"{self.name}: DUP in /metrics {duplicates}, in logs {self.figures.duplicates}, "
@@ -207,7 +209,7 @@ def redis_killed(checks):
         if done(run):
             break
         run.recover()
-    run.finish(checks)
+    run.finish(checks, lost=True)
 
 
 def replica_promoted(checks):
@@ -231,7 +233,7 @@ def replica_promoted(checks):
     run.figures.injected = 1
     run.weir.wait_log("Redis lost writes", 20)
     run.recover()
-    run.finish(checks, records_rolled_back=lost)
+    run.finish(checks, lost=True, records_rolled_back=lost)
 
 
 def disk_full(checks):

@@ -35,6 +35,9 @@ STEADILY = {**STATIC, "queued.max.messages.kbytes": 512}
 # and so long ago that no event lies ahead of the clock.
 START = time.time() - 20 * 3600
 NO_TICKS = {"idle_timeout": "1d", "allowed_lateness": "400d"}
+# hostile records, some of them too late to count
+FAULTS = "late=2%,delayed=4%,disorder=10%,duplicates=3%,malformed=2%"
+LATENESS = {"idle_timeout": "1d", "allowed_lateness": "10m"}
 
 
 def need_tools(*services):
@@ -69,8 +72,29 @@ def generated(events, after=0.0, *more):
                              "--sessions-per-second", PER_SECOND, "--truth", "none", *more, "--to", path)
     if code != 0:
         raise t.Failure(f"weir generate exits with {code}: {err[-300:]}")
+    keyed = []
     with open(path, "rb") as lines:
-        return [(json.loads(line)["session"], line.rstrip(b"\n")) for line in lines]
+        for line in lines:
+            keyed.append((session_in(line) or keyed[-1][0], line.rstrip(b"\n")))
+    return keyed
+
+
+def session_in(line):
+    """None where it does not say, as a record of FAULTS."""
+    try:
+        return json.loads(line).get("session")
+    except ValueError:
+        return None
+
+
+def cannot_be_counted(line):
+    """Whether it is one of the damaged records of FAULTS."""
+    try:
+        event = json.loads(line)
+    except ValueError:
+        return True
+    return (not {"type", "time", "session"} <= event.keys() or event["time"] == "yesterday"
+            or event.get("value", 0) < 0)
 
 
 def feed(topic, keyed, brokers=None):
@@ -85,10 +109,11 @@ def feed(topic, keyed, brokers=None):
 
 
 class Log:
-    """A topic, the number of its records, and what one undisturbed run over it leaves in Redis."""
+    """A topic, the number of its records, and what one undisturbed run over it leaves in Redis.
+    `hostile`: with late, repeated and damaged records; each group has a topic for the last."""
 
-    def __init__(self, events=40000, brokers=None, replication=1):
-        self.brokers, self.partitions = brokers, PARTITIONS
+    def __init__(self, events=40000, brokers=None, replication=1, hostile=False):
+        self.brokers, self.partitions, self.hostile = brokers, PARTITIONS, hostile
         self.topic = t.topic("fault", PARTITIONS, brokers, replication)
         self.total, self.hours, self.newest = 0, 0.0, None
         self.wanted = None
@@ -99,11 +124,14 @@ class Log:
         assert not self.wanted
         if events == 0:
             return
-        keyed = generated(events, self.hours)
-        feed(self.topic, keyed, self.brokers)
-        self.newest = json.loads(keyed[-1][1])["time"]
-        self.total += events
-        self.hours += 0.6 * events / 40000 + 0.1
+        # the end is in order: or the last windows would depend on when they were looked at
+        for part in (events - 2000, 2000) if self.hostile else (events,):
+            faults = ("--faults", FAULTS) if self.hostile and part > 2000 else ()
+            keyed = generated(part, self.hours, *faults)
+            feed(self.topic, keyed, self.brokers)
+            self.newest = json.loads(keyed[-1][1])["time"]
+            self.total += len(keyed)
+            self.hours += 0.6 * part / 40000 + 0.1
 
     def one_more(self):
         """A single record, so that the next commit is small; it moves the windows by a slide."""
@@ -115,13 +143,16 @@ class Log:
 
     def config(self, label, rdkafka=None, sinks=(), **parts):
         """A group of its own; alerts go to Redis and the sinks, changes only and no reminders."""
+        kafka = {"rdkafka": rdkafka or STATIC}
+        if self.hostile:
+            kafka["dead_letter_topic"] = t.topic("letters", 1, self.brokers)
         config = t.Config(
             self.topic, f"{label}-{t.SUFFIX}-{random.randrange(1 << 20):x}", self.brokers,
-            time=parts.pop("time", NO_TICKS), windows=["1m", "1h", "24h"], commit={"interval": "20ms"},
+            time=parts.pop("time", LATENESS if self.hostile else NO_TICKS), windows=["1m", "1h", "24h"], commit={"interval": "20ms"},
             events={"dimensions": {"country": "country", "device": "device"}},
             sessions={"gap": "10m"}, http={"listen": "127.0.0.1:0"},
             alerts=ALERTS, sinks=list(sinks),
-            kafka={"rdkafka": rdkafka or STATIC}, **parts)
+            kafka=kafka, **parts)
         config.rules(*RULES)
         return config
 
@@ -147,7 +178,7 @@ _log = []
 def the_log(events=30000):
     """Read by every part of a test; made once."""
     if not _log:
-        _log.append(Log(events))
+        _log.append(Log(events, hostile=True))
         _log[0].undisturbed()
     return _log[0]
 
@@ -155,14 +186,23 @@ def the_log(events=30000):
 # ---- what is in Redis ----
 
 
+def firing(redis, config):
+    """The alerts that are held, without what depends on which slides were looked at before: since
+    when. These rules look at the last slide alone."""
+    alerts = [json.loads(text) for text in redis.hash(config.key("firing")).values()]
+    return {alert["fingerprint"]: {name: value for name, value in alert.items()
+                                   if name not in ("id", "starts_at", "summary")} for alert in alerts}
+
+
 def published(config):
-    """Every window and segment that readers see now, without when that was computed."""
+    """Every window, segment and alert that readers see now, without when that was computed."""
     redis = t.Redis(config.redis)
     found = {}
     for key in redis.keys(config.key("now:*").replace("[", "\\[")):
         name = key.decode().split("}:", 1)[1]
         found[name] = {field: value for field, value in redis.hash(key.decode()).items()
                        if field != "computed_at"}
+    found["firing"] = firing(redis, config)
     return found
 
 
@@ -191,6 +231,22 @@ def same_dump(checks, log, config, what):
                            for field in sorted(set(got) | set(want)) if got.get(field) != want.get(field)})
 
 
+def dead_letters(checks, log, config, what):
+    """Every record that cannot be counted is in the topic for them, at least once and as it was, and
+    nothing else is. Returns how many are there twice: those were read again."""
+    if not log.hostile:
+        return 0
+    want = {(partition, offset): value
+            for partition, offset, _, _, value in t.consume(log.topic, log.brokers)
+            if cannot_be_counted(value)}
+    found = [((int(headers["weir-partition"]), int(headers["weir-offset"])), value)
+             for _, _, headers, _, value in t.consume(config.tree["kafka"]["dead_letter_topic"],
+                                                      log.brokers)]
+    checks.that(len(want) > 100, f"{what}: records that cannot be counted: {len(want)}")
+    checks.equal(sorted(set(found) ^ set(want.items())), [], f"{what}: dead letters that differ")
+    return len(found) - len(set(found))
+
+
 # ---- the end ----
 
 
@@ -204,6 +260,11 @@ def finish(checks, log, config, sinks, weirs, figures, **shown):
         checks.equal(weir.stop(), 0, f"{figures.name}: exit code")
         figures.take(weir)
     same_dump(checks, log, config, figures.name)
+    again = dead_letters(checks, log, config, figures.name)
+    if log.hostile:
+        shown["dead_letters_told_again"] = again
+    if figures.again is not None:
+        figures.again = max(figures.again, again)
     figures.show(log.total, **shown, alerts=sinks.check(checks, config, figures.name))
 
 
@@ -304,8 +365,14 @@ def wait_progress(config, weir, seconds=60, before=None):
     return time.monotonic() - begun
 
 
-def died(weir, seconds=20):
-    """It was killed by -9, not by anything else."""
-    code = weir.wait_exit(seconds)
+def died(weir, seconds=30):
+    """It was killed by -9, not by anything else; its /metrics are kept until then."""
+
+    def gone():
+        weir.look()
+        return not weir.alive()
+
+    t.wait_until(seconds, gone, f"weir dies: {weir.tail()}")
+    code = weir.wait_exit()
     if code != -signal.SIGKILL:
         raise t.Failure(f"weir ended with {code}, not by SIGKILL: {weir.tail()}")

@@ -134,7 +134,7 @@ def faults(checks):
     feed_closers(config, closers_at(end, partitions))
     finish_and_compare(checks, config, total, ms_of(end), "slots that move", weir, whole=True)
     sinks.wait_empty(config)
-    told = sinks.check(checks, config, "slots that move")
+    told = sinks.check(checks, config, "slots that move", lost=True)
     checks.equal(weir.stop(), 0, "exit code")
     figures.take(weir).show(total, alerts=told)
 

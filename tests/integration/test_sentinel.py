@@ -135,7 +135,7 @@ def run(checks, faults, label, events, seconds):
     rollbacks = weir.metric("weir_rollbacks_total")
     looks = sampler.finish(checks, label)
     sinks.wait_empty(config)
-    told = sinks.check(checks, config, label)
+    told = sinks.check(checks, config, label, lost=True)
     figures.take(weir).show(total, records=total, alerts=told, looks_at_what_is_published=looks,
                             commits_tried_again=weir.metric("weir_redis_errors_total"))
     if kill_alone in faults:
@@ -145,7 +145,7 @@ def run(checks, faults, label, events, seconds):
 
 
 def primary_killed(checks):
-    watched, config = run(checks, [kill], "killed", 100000, 6)
+    watched, config = run(checks, [hand_over, kill], "killed", 180000, 14)
     sentinel = watched.url.split("://")[1].split("/")[0]
     for url, code, part in [(f"redis+sentinel://{sentinel}/other", 3, "knows no primary called"),
                             (f"redis://{sentinel}", 4, "is a Sentinel"),

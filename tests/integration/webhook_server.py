@@ -5,8 +5,8 @@ usage: webhook_server.py RECORD [--script FILE] [--secret KEY] [--port N]
 
 Prints "port N" once it listens on 127.0.0.1 and ends when its standard input does.
 
-RECORD gets one JSON object a request: method, path, headers (names in lower case), body (text) and,
-with --secret, signature_ok: whether x-weir-signature fits the body.
+RECORD gets one JSON object a request: method, path, headers (names in lower case), body (text), the
+status that it answers and, with --secret, signature_ok: whether x-weir-signature fits the body.
 FILE has one JSON object a request, in their order (beyond its end: 200), read anew each time:
   {"status": 503, "delay_ms": 2000, "body": "...", "body_bytes": 100000, "headers": {...}, "hang_up": true}
 """
@@ -48,6 +48,7 @@ class Receiver(BaseHTTPRequestHandler):
         with self.server.lock:
             orders = scripted(options.script, self.server.count)
             self.server.count += 1
+            seen["status"] = orders.get("status", 200)
             with open(options.record, "a", encoding="utf-8") as record:
                 record.write(json.dumps(seen) + "\n")
         time.sleep(orders.get("delay_ms", 0) / 1000)

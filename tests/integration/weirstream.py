@@ -6,6 +6,7 @@ import re
 import subprocess
 import threading
 import time
+from collections import Counter
 from datetime import datetime, timedelta, timezone
 from decimal import Decimal
 
@@ -44,13 +45,14 @@ def dump(config):
                          check=False)
     if run.returncode != 0:
         raise t.Failure(f"state_dump: {run.stderr[-800:]}")
-    return sorted(set(run.stdout.splitlines()))
+    return sorted(run.stdout.splitlines())
 
 
 def same_lines(checks, got, want, what, least=100):
     checks.that(len(want) >= least, f"{what}: the undisturbed dump has only {len(want)} lines")
-    wrong = sorted(set(got) ^ set(want))
-    shown = [("+ " if line in got else "- ") + line for line in wrong[:6]]
+    more, less = Counter(got) - Counter(want), Counter(want) - Counter(got)
+    wrong = [f"+ {line}" for line in more.elements()] + [f"- {line}" for line in less.elements()]
+    shown = wrong[:3] + wrong[-3:]
     checks.that(not wrong, f"{what}: {len(wrong)} lines of the dump differ: {shown}")
 
 
@@ -298,11 +300,13 @@ class Figures:
         self.name, self.injected = name, injected
         self.fenced = self.rolled_back = self.duplicates = 0
         self.records = self.processes = 0
+        self.again = None  # by the lives of which it is known what they counted
         self.recovered = []
 
-    def take(self, weir):
+    def take(self, weir, counted=None):
         """Of a process that has done its part, what its log says and what its /metrics last said; the log
-        has the duplicates also of one that was killed, as they only come after a stall."""
+        has the duplicates also of one that was killed, as they only come after a stall. `counted`:
+        the records that it has counted; what it is known to have read beyond is read again."""
         weir.look()
         text = weir.log()
         self.fenced += text.count("fenced: somebody else")
@@ -312,15 +316,22 @@ class Figures:
         self.processes += 1
         if weir.seen:
             self.records += int(weir.metric("weir_records_total"))
+        if counted is not None:
+            read = int(weir.metric("weir_records_total")) if weir.seen else 0
+            self.again = (self.again or 0) + max(0, read - counted)
         return self
 
     def show(self, total=None, **more):
         """`total`: the records that there were. One that was killed read more than it last said, so
         with several processes the figure is the least, or none."""
-        words = [f"injected {self.injected}", f"fenced {self.fenced}", f"DUP {self.duplicates}",
-                 f"ROLLEDBACK {self.rolled_back}"]
+        words = [f"injected {self.injected}"]
+        if self.processes:  # or nobody was asked
+            words += [f"fenced {self.fenced}", f"DUP {self.duplicates}",
+                      f"ROLLEDBACK {self.rolled_back}"]
         again = self.records - (total or 0)
-        if total is not None and again >= 0:
+        if self.again is not None:
+            words.append(f"read again at least {self.again}")
+        elif total is not None and again >= 0:
             words.append(f"read again {'at least ' * (self.processes > 1)}{again}")
         elif total is not None:
             words.append("read again: those killed no longer say")

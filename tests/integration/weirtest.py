@@ -206,14 +206,15 @@ def consume(name, brokers=None, isolation="read_uncommitted"):
     run = subprocess.run(command, capture_output=True, check=False, timeout=60)
     if run.returncode != 0:
         raise Failure(f"kcat: {run.stderr.decode()[-500:]}")
-    records, rest = [], run.stdout
-    while rest:
-        head, rest = rest.split(b"\n", 1)
-        words = head.decode().split(" ", 4)
+    records, data, at = [], run.stdout, 0
+    while at < len(data):
+        end = data.index(b"\n", at)
+        words = data[at:end].decode().split(" ", 4)
         value_len, key_len = max(int(words[2]), 0), max(int(words[3]), 0)
         headers = dict(pair.split("=", 1) for pair in words[4].split(",") if "=" in pair)
-        key, value = rest[:key_len], rest[key_len : key_len + value_len]
-        rest = rest[key_len + value_len + 1 :]
+        at = end + 1 + key_len + value_len
+        key, value = data[end + 1 : end + 1 + key_len], data[at - value_len : at]
+        at += 1
         records.append((int(words[0]), int(words[1]), headers, key, value))
     return records
 
@@ -404,8 +405,9 @@ class Weir:
             except OSError:
                 pass  # it is frozen, or is just ending
 
-    def http(self, path, timeout=10, method="GET"):
-        request = urllib.request.Request(f"http://127.0.0.1:{self.port()}{path}", method=method)
+    def http(self, path, timeout=10, method="GET", headers=None):
+        request = urllib.request.Request(f"http://127.0.0.1:{self.port()}{path}", method=method,
+                                         headers=headers or {})
         try:
             with urllib.request.urlopen(request, timeout=timeout) as answer:
                 return answer.status, answer.read().decode()

@@ -22,12 +22,19 @@
 #define JOBS_MAX 64
 #define SCHEDULES 100000
 #define MUTATION_SCHEDULES 50000
+#define AGAIN_MAX 32 /* seeds of each job that are run a second time */
+#define AGAIN_EVERY 1009
 
 struct options {
     uint64_t schedules, first, seed, mutations;
     int jobs;
     bool one, verbose;
     const char *mutate, *config;
+};
+
+/* A seed, and what it came to. */
+struct run {
+    uint64_t seed, print;
 };
 
 /* One job's part of the shared memory. */
@@ -38,6 +45,8 @@ struct job {
     char why[2048];
     struct sim_figures figures;
     uint64_t steps, faults[SIM_FAULTS];
+    struct run runs[AGAIN_MAX];
+    size_t runs_len; /* behind them is the last one so far */
 };
 
 static struct sim_world world;
@@ -64,6 +73,12 @@ static void add_figures(struct job *job) {
     job->done++;
 }
 
+static void keep_print(struct job *job) {
+    job->runs[job->runs_len] = (struct run){job->seed, world.print};
+    if (job->done % AGAIN_EVERY == AGAIN_EVERY - 1 && job->runs_len + 1 < AGAIN_MAX)
+        job->runs_len++;
+}
+
 /* Another job has found a lower seed: this one need not go on. */
 static bool is_beaten(const struct job *jobs, int len, uint64_t seed) {
     for (int j = 0; j < len; j++)
@@ -83,6 +98,7 @@ static void run_job(struct job *jobs, int number, const struct weir_config *conf
             job->failed = true;
             return;
         }
+        keep_print(job);
         add_figures(job);
     }
 }
@@ -183,6 +199,33 @@ static int run_schedules(struct job *jobs, const struct weir_config *config,
            failed, why_of(jobs, options, failed), failed, options->mutate ? " --mutate " : "",
            options->mutate ? options->mutate : "");
     return 1;
+}
+
+/* In a process of its own, as by --seed, a seed must come to what it came to behind all those that
+ * a job ran before. The number that did not. */
+static int run_again(const struct job *jobs, const struct weir_config *config,
+                     const struct options *options) {
+    size_t len = 0;
+    int differ = 0;
+    fflush(stdout);
+    for (int j = 0; j < options->jobs; j++)
+        for (size_t r = 0; r <= jobs[j].runs_len && jobs[j].done > 0; r++, len++) {
+            const struct run *run = &jobs[j].runs[r];
+            int status = 0;
+            pid_t pid = fork();
+            WEIR_ASSERT(pid >= 0);
+            if (pid == 0)
+                _exit(run_seed(config, options, options->mutate, run->seed) &&
+                              world.print == run->print
+                          ? 0
+                          : 1);
+            WEIR_ASSERT(waitpid(pid, &status, 0) == pid);
+            if (status != 0)
+                printf("seed %" PRIu64 " alone is another run than behind others\n", run->seed);
+            differ += status != 0;
+        }
+    printf("%zu seeds run again, each alone: %zu the same\n", len, len - (size_t)differ);
+    return differ > 0;
 }
 
 static int run_mutations(struct job *jobs, const struct weir_config *config,
@@ -290,10 +333,11 @@ int main(int argc, char **argv) {
                             MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     WEIR_ASSERT(jobs != MAP_FAILED);
     int failed = run_schedules(jobs, config, &options);
+    int differ = failed ? 0 : run_again(jobs, config, &options);
     bool mutates = !options.mutate && options.mutations > 0;
     int missed = mutates ? run_mutations(jobs, config, &options) : 0;
-    int passed = 1 + (mutates ? (int)sim_mutations_len : 0) - failed - missed;
-    printf("sim: %d passed, %d failed\n", passed, failed + missed);
+    int passed = 2 + (mutates ? (int)sim_mutations_len : 0) - failed - differ - missed;
+    printf("sim: %d passed, %d failed\n", passed, failed + differ + missed);
     weir_config_free(config);
-    return failed + missed ? 1 : 0;
+    return failed + differ + missed ? 1 : 0;
 }

@@ -3,6 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <xxhash.h>
+
 #include "app/names.h"
 #include "sim.h"
 
@@ -135,6 +137,8 @@ static void watch_publish(const struct sim_text *args, const struct weir_reply *
 
 void sim_watch_call(size_t argc, const struct sim_text *argv, const struct weir_reply *reply,
                     bool heard) {
+    for (size_t i = 0; i < argc; i++)
+        sim->print = XXH3_64bits_withSeed(argv[i].data, argv[i].len, sim->print + sim->steps);
     if (argc < 4 || argv[0].len < 4 || memcmp(argv[0].data, "EVAL", 4) != 0)
         return;
     const struct sim_text *args = argv + 3 + number_of(argv[2]);

@@ -40,6 +40,7 @@ struct call {
     size_t lens[WORDS_MAX];
     int len;
     size_t group; /* items that belong together in an answer without order; 0: it has one */
+    bool leases;
 };
 
 static void word(struct call *call, const char *text) {
@@ -91,11 +92,19 @@ static void pick(struct call *call, const char *stem, uint32_t count) {
     word(call, text);
 }
 
+/* Whole, or by its hash, which Redis may not know. */
 static void script(struct call *call, const char *body, int keys_len) {
-    word(call, "EVAL");
-    call->argv[1] = body;
-    call->lens[1] = strlen(body);
-    call->len = 2;
+    struct weir_script id;
+    bool whole = below(2);
+    word(call, whole ? "EVAL" : "EVALSHA");
+    if (whole) {
+        call->argv[1] = body;
+        call->lens[1] = strlen(body);
+        call->len = 2;
+    } else {
+        weir_script_init(&id, body);
+        word(call, id.sha);
+    }
     number(call, keys_len);
 }
 
@@ -141,6 +150,19 @@ static void make_lease(struct call *call) {
     key(call, 7);
     pick(call, "token", 2);
     number(call, below(8) ? 100000 : 1);
+    call->leases = true;
+}
+
+/* What may go from a stream; by `~` Redis lets go whole nodes only, of which these have one. */
+static void put_limit(struct call *call) {
+    static const char *const limits[][3] = {{"MAXLEN", "~", "1000"},
+                                            {"MAXLEN", "=", "6"},
+                                            {"MAXLEN", "=", "2"},
+                                            {"MINID", "~", "500"},
+                                            {"MINID", "~", "990-1"}};
+    const char *const *limit = limits[below(sizeof limits / sizeof limits[0])];
+    for (int i = 0; i < 3; i++)
+        word(call, limit[i]);
 }
 
 /* A command of a publication: its number of words, then the words. */
@@ -153,9 +175,7 @@ static void publish_one(struct call *call) {
     word(call, verb);
     key(call, strcmp(verb, "XADD") == 0 ? 9 : below(12) ? 3 + below(4) : 9);
     if (strcmp(verb, "XADD") == 0) {
-        word(call, "MAXLEN");
-        word(call, below(2) ? "~" : "=");
-        word(call, strcmp(call->words[call->len - 1], "~") == 0 ? "1000" : below(8) ? "6" : "2");
+        put_limit(call);
         number(call, 1 + below(1000));
         pick(call, "field", 3);
     } else if (strcmp(verb, "ZADD") == 0) {
@@ -228,34 +248,46 @@ static void make_change(struct call *call) {
     }
 }
 
-static void make_question(struct call *call, uint32_t shape, size_t at) {
-    static const char *const shapes[][4] = {
-        {"GET"},
-        {"HGETALL"},
-        {"SMEMBERS"},
-        {"ZRANGE", "0", "-1"},
-        {"LRANGE", "0", "-1"},
-        {"LINDEX", "-1"},
-        {"XRANGE", "-", "+"},
-        {"ZRANGEBYSCORE", "(1", "+inf"},
-        {"ZRANGEBYSCORE", "2", "3"},
-        {"HMGET", "field0", "owner", "none"},
-        {"HGET", "seq"},
-        {"XLEN"},
-    };
-    const char *const *words = shapes[shape % (sizeof shapes / sizeof shapes[0])];
+static void make_load(struct call *call) {
+    static const char *const bodies[] = {weir_script_claim, weir_script_commit, weir_script_lease,
+                                         weir_script_publish};
+    word(call, "SCRIPT");
+    word(call, "LOAD");
+    call->argv[2] = bodies[below(sizeof bodies / sizeof bodies[0])];
+    call->lens[2] = strlen(call->argv[2]);
+    call->len = 3;
+}
+
+static const char *const questions[][5] = {
+    {"GET"},
+    {"HGETALL"},
+    {"SMEMBERS"},
+    {"ZRANGE", "0", "-1"},
+    {"LRANGE", "0", "-1"},
+    {"LINDEX", "-1"},
+    {"XRANGE", "-", "+"},
+    {"ZRANGEBYSCORE", "(1", "+inf"},
+    {"ZRANGEBYSCORE", "2", "3"},
+    {"HMGET", "field0", "owner", "none"},
+    {"HGET", "seq"},
+    {"XLEN"},
+};
+#define QUESTIONS (sizeof questions / sizeof questions[0])
+
+static void make_question(struct call *call, size_t shape, size_t at) {
+    const char *const *words = questions[shape];
     word(call, words[0]);
     key(call, at);
-    for (int i = 1; i < 4 && words[i]; i++)
+    for (int i = 1; words[i]; i++)
         word(call, words[i]);
     call->group = strcmp(words[0], "HGETALL") == 0 ? 2 : strcmp(words[0], "SMEMBERS") == 0 ? 1 : 0;
 }
-#define QUESTIONS 11
 
 static void make_call(struct call *call) {
     static void (*const makers[])(struct call *) = {make_claim,   make_commit, make_commit,
                                                     make_commit,  make_lease,  make_publish,
-                                                    make_publish, make_change, make_restore};
+                                                    make_publish, make_change, make_restore,
+                                                    make_load};
     *call = (struct call){0};
     makers[below(sizeof makers / sizeof makers[0])](call);
 }
@@ -365,7 +397,7 @@ static bool compare(struct both *both, const struct call *call) {
 static bool compare_keys(struct both *both) {
     bool same = true;
     for (size_t at = 0; at < KEYS; at++)
-        for (uint32_t shape = 0; shape < QUESTIONS; shape++) {
+        for (size_t shape = 0; shape < QUESTIONS; shape++) {
             struct call call = {0};
             make_question(&call, shape, at);
             same &= compare(both, &call);
@@ -381,6 +413,20 @@ static bool forget(struct both *both) {
     return compare(both, &call);
 }
 
+/* Redis has started anew: it knows no script. */
+static bool flush_scripts(struct both *both) {
+    struct call call = {0};
+    struct weir_reply *reply = NULL;
+    struct weir_err err;
+    word(&call, "SCRIPT");
+    word(&call, "FLUSH");
+    sim_lua_forget(both->lua);
+    bool done = weir_redis_command(both->real, &reply, &err, call.len, call.argv, call.lens) == 0 &&
+                reply->type == WEIR_REPLY_TEXT;
+    weir_reply_free(reply);
+    return done;
+}
+
 /* A lease of one millisecond is over in both. */
 static void let_leases_end(struct both *both, const struct call *call) {
     if (strcmp(call->argv[call->len - 1], "1") != 0)
@@ -393,10 +439,11 @@ static void run(struct both *both, int calls) {
     struct call call;
     if (!forget(both))
         printf("  (a former run had left keys behind)\n");
+    CHECK(flush_scripts(both));
     for (int i = 0; i < calls; i++) {
         make_call(&call);
         bool same = compare(both, &call);
-        if (same && call.argv[1] == weir_script_lease)
+        if (same && call.leases)
             let_leases_end(both, &call);
         if (same && (i % DUMP_EVERY == 0 || i + 1 == calls))
             same = compare_keys(both);
@@ -405,6 +452,8 @@ static void run(struct both *both, int calls) {
             return;
         if (below(200) == 0)
             CHECK(forget(both));
+        if (below(60) == 0)
+            CHECK(flush_scripts(both));
     }
     CHECK(forget(both));
 }
