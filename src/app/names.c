@@ -43,3 +43,7 @@ int weir_name_key(char *out, size_t max, const char *group, const char *format, 
     }
     return head + rest;
 }
+
+int weir_name_tag(char *out, size_t max, const char *group, const char *topic, int32_t partition) {
+    return fits(out, max, snprintf(out, max, "weir:{%s.%s.%d}", group, topic, partition));
+}

@@ -21,4 +21,7 @@ int weir_window_name(char *out, size_t max, int64_t window_ms);
 int weir_name_key(char *out, size_t max, const char *group, const char *format, ...)
     __attribute__((format(printf, 4, 5)));
 
+/* "weir:{<group>.<topic>.<partition>}", before the keys of a partition's own state. */
+int weir_name_tag(char *out, size_t max, const char *group, const char *topic, int32_t partition);
+
 #endif

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "app/names.h"
 #include "app/scripts.h"
 #include "app/words.h"
 #include "weir/crash.h"
@@ -49,10 +50,6 @@ uint64_t weir_store_bytes(const struct weir_store *s) {
 
 uint64_t weir_store_duplicates(const struct weir_store *s) {
     return s->duplicates;
-}
-
-static void make_tag(char *out, size_t max, const char *group, const char *topic, int32_t number) {
-    snprintf(out, max, "weir:{%s.%s.%d}", group, topic, number);
 }
 
 static int redis_says(struct weir_err *err, const struct weir_reply *reply) {
@@ -250,7 +247,7 @@ int weir_store_claim(struct weir_store *s, const char *topic, int32_t number, ui
                      struct weir_partition *partition, struct weir_claim *claim,
                      struct weir_err *err) {
     char meta[620], print[32], format[8];
-    make_tag(claim->tag, sizeof claim->tag, s->group, topic, number);
+    weir_name_tag(claim->tag, sizeof claim->tag, s->group, topic, number);
     weir_token_make(claim->token, WEIR_TOKEN_LEN);
     snprintf(meta, sizeof meta, "%s:meta", claim->tag);
     snprintf(print, sizeof print, "%016llx", (unsigned long long)fingerprint);

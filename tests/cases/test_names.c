@@ -39,5 +39,10 @@ int main(void) {
     CHECK_TEXT(key, "");
     CHECK_INT(weir_name_key(small, sizeof small, "shop", "x"), -1);
     CHECK_TEXT(small, "");
+
+    CHECK_INT(weir_name_tag(key, sizeof key, "shop", "shop.events", 7), 25);
+    CHECK_TEXT(key, "weir:{shop.shop.events.7}");
+    CHECK_INT(weir_name_tag(small, sizeof small, "shop", "e", 7), -1);
+    CHECK_TEXT(small, "");
     return check_done("names");
 }

@@ -1,7 +1,9 @@
 /* Which slot of a Redis Cluster a key lies in, and how weir's keys spread over the slots. */
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 
+#include "app/names.h"
 #include "check.h"
 #include "io/redis_slot.h"
 
@@ -49,38 +51,53 @@ static void test_unterminated(void) {
     CHECK_INT(weir_slot_key_argument(6, argv, lens), 3);
 }
 
-/* Partitions of one topic over three primaries that split the slots evenly, as redis-cli does. */
-static void test_spread(const char *group, const char *topic) {
-    printf("weir:{%s.%s.<n>}: partitions, most and least on one of 3 primaries, slots used twice, "
-           "widest gap\n",
-           group, topic);
-    for (int partitions = 8; partitions <= 256; partitions *= 2) {
-        static unsigned char used[WEIR_SLOTS];
-        int primaries[3] = {0}, twice = 0, gap = 0, widest = 0;
-        memset(used, 0, sizeof used);
-        for (int p = 0; p < partitions; p++) {
-            char key[120];
-            snprintf(key, sizeof key, "weir:{%s.%s.%d}:meta", group, topic, p);
-            int slot = slot_of(key);
-            primaries[slot * 3 / WEIR_SLOTS]++;
-            twice += used[slot]++ > 0;
+static const char *const groups[] = {"shop",      "weir",   "store",    "web",       "eu",
+                                     "us",        "prod",   "staging",  "shop-eu",   "shop.us",
+                                     "analytics", "clicks", "counters", "weir-prod", "metrics",
+                                     "myshop",    "s",      "retail",   "outlet",    "b2b"};
+static const char *const topics[] = {
+    "events",           "shop.events", "clickstream",       "clicks", "web.events", "pageviews",
+    "tracking",         "raw.events",  "shop.events.keyed", "e",      "orders",     "site-events",
+    "events.v1",        "events-v2",   "prod.events",       "ga4",    "segment",    "snowplow",
+    "analytics.events", "stream"};
+#define NAMES(list) (sizeof(list) / sizeof *(list))
+
+/* Of one topic over three primaries that split the slots evenly, as redis-cli does. */
+static void count_primaries(const char *group, const char *topic, int partitions, int counts[3]) {
+    for (int i = 0; i < 3; i++)
+        counts[i] = 0;
+    for (int p = 0; p < partitions; p++) {
+        char tag[120];
+        CHECK(weir_name_tag(tag, sizeof tag, group, topic, p) > 0);
+        counts[slot_of(tag) * 3 / WEIR_SLOTS]++;
+    }
+}
+
+/* The figures of README.md, under "Redis Cluster". */
+static void test_spread(void) {
+    static const struct {
+        int partitions, most, least; /* of any name on any primary */
+    } said[] = {{8, 4, 2}, {16, 10, 3}, {32, 18, 7}, {64, 28, 16}, {128, 55, 33}, {256, 102, 73}};
+    for (size_t i = 0; i < NAMES(said); i++) {
+        int most = 0, least = said[i].partitions, uneven = 0, counts[3];
+        for (size_t n = 0; n < NAMES(groups) * NAMES(topics); n++) {
+            count_primaries(groups[n % NAMES(groups)], topics[n / NAMES(groups)],
+                            said[i].partitions, counts);
+            bool beyond = false; /* a fifth of even */
+            for (int k = 0; k < 3; k++) {
+                most = counts[k] > most ? counts[k] : most;
+                least = counts[k] < least ? counts[k] : least;
+                beyond |= counts[k] * 15 > said[i].partitions * 6 ||
+                          counts[k] * 15 < said[i].partitions * 4;
+            }
+            uneven += beyond;
         }
-        for (int slot = 0; slot < WEIR_SLOTS; slot++) {
-            gap = used[slot] ? 0 : gap + 1;
-            widest = gap > widest ? gap : widest;
-        }
-        int most = 0, least = partitions;
-        for (int i = 0; i < 3; i++) {
-            most = primaries[i] > most ? primaries[i] : most;
-            least = primaries[i] < least ? primaries[i] : least;
-        }
-        printf("  %3d: %2d and %2d (even: %.1f), %d, %d\n", partitions, most, least,
-               partitions / 3.0, twice, widest);
-        CHECK_INT(twice, 0);
-        CHECK(most * 3 <= partitions * 2); /* at most twice the even share, also of few */
-        CHECK(least > 0);
-        if (partitions >= 64) /* within a fifth of even, as the README says */
-            CHECK(most * 15 <= partitions * 6 && least * 15 >= partitions * 4);
+        printf("%d partitions on 3 primaries: %d to %d on one (even: %.1f), %d of %zu names beyond "
+               "a fifth of even\n",
+               said[i].partitions, least, most, said[i].partitions / 3.0, uneven,
+               NAMES(groups) * NAMES(topics));
+        CHECK_INT(most, said[i].most);
+        CHECK_INT(least, said[i].least);
     }
 }
 
@@ -88,8 +105,6 @@ int main(void) {
     test_vectors();
     test_key_arguments();
     test_unterminated();
-    test_spread("shop", "shop.events");
-    test_spread("weir", "events");
-    test_spread("shop", "clickstream");
+    test_spread();
     return check_done("redis slot");
 }

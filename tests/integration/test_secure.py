@@ -34,10 +34,16 @@ def says_nothing(checks, text, secrets, what):
 # ---- users of Redis ----
 
 
-def acl_line(user):
-    """The very line of the README, for that user."""
+def acl_line(user, topic):
+    """The very line of the README, for that user; for `other` with the narrow patterns below it."""
     with open(README, encoding="utf-8") as text:
-        line = re.search(r"^ACL SETUSER shop .*$", text.read(), re.MULTILINE).group(0)
+        readme = text.read()
+    line = re.search(r"^ACL SETUSER shop .*$", readme, re.MULTILINE).group(0)
+    if user == "other":
+        group = re.search(r"`(&weir:\{shop\}:\* ~weir:\{shop\}:\*)`", readme).group(1)
+        topics = re.search(r"`(~weir:\{shop\.<topic>\.\*)`", readme).group(1)
+        line = line.replace("~weir:{shop* &weir:{shop*",
+                            f"{group} {topics.replace('<topic>', topic)}")
     return line.replace("PASSWORD", HUSH[user]).replace("shop", user, 1).replace(
         "{shop", "{" + user).split()
 
@@ -106,9 +112,10 @@ def two_shops(checks):
     admin = t.Redis(service.env["REDIS_URL"])
     configs, sinks = {}, {}
     for user in HUSH:
-        checks.equal(admin.do(*acl_line(user)), b"OK", f"the README's ACL line for {user}")
+        topic = t.topic(user, PARTITIONS)
+        checks.equal(admin.do(*acl_line(user, topic)), b"OK", f"the README's ACL line for {user}")
         sinks[user] = Sinks()
-        configs[user] = shop_config(service, t.topic(user, PARTITIONS), user, sinks[user])
+        configs[user] = shop_config(service, topic, user, sinks[user])
     path, _ = traffic(checks, configs["shop"], 20000)
     with ThreadPoolExecutor(2) as pool:  # at the same time
         for done in [pool.submit(run_all, checks, service, configs[user], path, sinks[user])

@@ -180,7 +180,7 @@ def secrets(checks):
                       "secret_file": "${CREDENTIALS_DIRECTORY}/secrets_hook.key"}]
     systemd = Systemd(tree, 2, {"etc/weir/secrets/redis": "geheim\n",
                                 "etc/weir/secrets/hook.key": "k\n", **BUS,
-                                "etc/weir/environment": 'HOOK="http://127.0.0.1:1/a?b=$c&d;e"\n'})
+                                "etc/weir/environment": "HOOK='http://127.0.0.1:1/a?b=$c&d;e'\n"})
     systemd.start()
     systemd.wait(lambda s: s["ActiveState"] == "active", "weir.service is active", 60)
     pid = systemd.do("systemctl", "show", "weir", "-p", "MainPID", "--value").stdout.strip()
