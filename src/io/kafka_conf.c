@@ -176,8 +176,7 @@ static void on_log(const rd_kafka_t *rk, int level, const char *facility, const 
         ours = WEIR_LOG_WARN; /* librdkafka retries whatever it logs: nothing is final here */
     else if (level <= 6)
         ours = WEIR_LOG_INFO;
-    char shown[LOG_BYTES]; /* with `debug: conf`, and of a token's endpoint, it has urls as they are
-                            */
+    char shown[LOG_BYTES]; /* `debug: conf` tells urls as they are */
     snprintf(shown, sizeof shown, "%s", text);
     weir_hide_users(shown);
     weir_log(ours, "kafka", shown, WEIR_STR("facility", facility),

@@ -71,13 +71,15 @@ def words(secrets, where):
 SECRET = ("redis.url", "redis.password", "sinks[].url", "sinks[].secret")
 FILES = tuple(path + "_file" for path in SECRET)
 
-TEXTS = ("redis: {{ password: *{} }}", "redis: {{ password: &{} x }}", "redis: {{ password: !{} x }}",
-         "redis: {{ password: !!{} x }}", "redis: {{ password: !<{}> x }}", "redis: {{ *{} : 1 }}",
-         "redis: {{ <<: *{} }}", "sinks: [ *{} ]", "sinks: [ &{} ]", "sinks: [ !{} ]", "&{} redis: 1",
-         "redis: {{ password: {}: {} }}", "redis: {{ password: \"{}\\q\" }}", "%{} 1\n---\nredis: 1",
-         "redis: {{ password: '{}", "redis: {{ password: {} ", "redis: {{ password: @{} }}",
-         "redis: {{ password: `{} }}", "redis: {{ password: \"{}\\0\" }}", "redis: {{ ? [{}] : 1 }}",
-         "redis:\n\tpassword: {}", "redis: |{}\n  x", "- redis://:{}@h", "redis://:{}@h",
+TEXTS = ("redis: {{ password: *{} }}", "redis: {{ password: &{} x }}",
+         "redis: {{ password: !{} x }}", "redis: {{ password: !!{} x }}",
+         "redis: {{ password: !<{}> x }}", "redis: {{ *{} : 1 }}", "redis: {{ <<: *{} }}",
+         "sinks: [ *{} ]", "sinks: [ &{} ]", "sinks: [ !{} ]", "&{} redis: 1",
+         "redis: {{ password: {}: {} }}", "redis: {{ password: \"{}\\q\" }}",
+         "%{} 1\n---\nredis: 1", "redis: {{ password: '{}", "redis: {{ password: {} ",
+         "redis: {{ password: @{} }}", "redis: {{ password: `{} }}",
+         "redis: {{ password: \"{}\\0\" }}", "redis: {{ ? [{}] : 1 }}", "redis:\n\tpassword: {}",
+         "redis: |{}\n  x", "- redis://:{}@h", "redis://:{}@h",
          "redis: {{ password: a, password {}: 1 }}")
 
 
@@ -219,7 +221,8 @@ def usage_errors(checks):
     for arguments in (
             ["--redis", url()], [url()], ["version", url()], ["help", url()], ["manual", url()],
             ["check", url()], ["check", "config", url()], ["check", "rules", url()],
-            ["check", "rules", url(), f"--config={url()}"], ["check", "rules", "x", "--config", url()],
+            ["check", "rules", url(), f"--config={url()}"],
+            ["check", "rules", "x", "--config", url()],
             ["run", url()], ["run", f"--redis={url()}"], ["run", "--config", url()],
             ["run", f"--rebuild={url()}"], ["run", f"--{url()}"], ["run", f"-{url()}"],
             ["replay", url()], ["replay", "--config", url(), "x"], ["replay", f"--redsi={url()}"],
@@ -238,14 +241,16 @@ def usage_errors(checks):
             ["get", url()], ["get", "windows", url()], ["get", "windows", f"--redsi={url()}"],
             ["get", "windows", "--config", url()], ["get", "alerts", "--window", url()],
             ["get", "windows", f"--redis={url()}", "--group=g"], ["get", "windows", f"--{url()}"],
-            ["get", "windows", f"--redis=g", f"--group={url()}"],
+            ["get", "windows", "--redis=g", f"--group={url()}"],
             ["silence", url()], ["silence", "add", f"--redsi={url()}"], ["silence", "list", url()],
-            ["silence", "add", url(), "--for", "2h", "--comment", "c", f"--redis={url()}", "--group=g"],
+            ["silence", "add", url(), "--for=2h", "--comment=c", f"--redis={url()}", "--group=g"],
             ["silence", "add", "a=b", "--for", url(), "--comment", "c", "--config", config.path],
-            ["silence", "add", *20 * [url()]], ["silence", "expire", url(), f"--config={config.path}"],
+            ["silence", "add", *20 * [url()]],
+            ["silence", "expire", url(), f"--config={config.path}"],
             ["silence", "list", "--group=g", f"--redis={url()}"]):
         code, out, err = t.command(*arguments)
-        checks.that(code in (1, 2, 3) or arguments[0] == "help", f"weir {arguments[0]}: exit {code}")
+        checks.that(code in (1, 2, 3) or arguments[0] == "help",
+                    f"weir {arguments[0]}: exit {code}")
         nothing_in(checks, secrets, out + err, f"what weir {arguments} says")
 
 
@@ -255,8 +260,9 @@ def values_behind_equals(checks):
     config.rules({"alert": "A", "metric": "sessions", "window": "1m", "below": 1})
     rules = os.path.join(config.dir, "rules.yaml")
     redis, group = f"--redis={config.redis}", f"--group={config.group}"
-    for arguments in (["get", "windows", redis, group], ["get", "alerts", f"--config={config.path}"],
-                      ["silence", "add", "alertname=A", "--for=2h", "--comment=a = b", redis, group],
+    for arguments in (["get", "windows", redis, group],
+                      ["get", "alerts", f"--config={config.path}"],
+                      ["silence", "add", "x=A", "--for=2h", "--comment=a = b", redis, group],
                       ["silence", "list", redis, group],
                       ["check", "rules", rules, f"--config={config.path}"]):
         code, out, err = t.command(*arguments)
