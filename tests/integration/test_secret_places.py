@@ -98,7 +98,8 @@ def wrong_values(secrets, of_config):
     paths = places()[0 if of_config else 1]
     for path in (*paths, *sections(paths), *(FILES if of_config else ())):
         for value in shapes(secrets, path):
-            yield path, value
+            if path != "kafka.group" or "sasl.password=" not in value: # a name like any other
+                yield path, value
         if path in (*SECRET, *FILES, *sections(paths)) and path != "metrics.<name>":
             for value in words(secrets, path):
                 yield path, value
@@ -109,10 +110,11 @@ def some(cases):
     return [*cases][::25 if os.environ.get("WEIR_SANITIZED") else 1]
 
 
-def say_nothing(checks, secrets, what, *commands):
-    """Each command ends, and shows no secret; whether the first of them refused. The others say it
-    by the same functions: it is enough to hear them now and then."""
-    codes = []
+def say_nothing(checks, secrets, what, text, *commands):
+    """Each command ends, and shows no secret of the text; whether the first of them refused. The
+    others say it by the same functions: it is enough to hear them now and then."""
+    codes, secrets = [], secrets.among(text)
+    checks.that(secrets.known, f"there is a secret in {text[:200]}")
     for arguments in commands if random.random() < 0.2 else commands[:1]:
         code, out, err = t.command(*arguments)
         codes.append(code)
@@ -120,42 +122,47 @@ def say_nothing(checks, secrets, what, *commands):
         nothing_in(checks, secrets, out + err, f"what weir {arguments[0]} says of {what}")
         if code == 0: # nothing is wrong: `run` would begin
             break
-    secrets.known.clear()
     return codes[0] == 1
 
 
+def most_are_refused(checks, refused, of_all):
+    checks.that(4 * refused > 3 * of_all, f"{refused} of {of_all} are refused")
+
+
 def everywhere_in_a_config(checks):
-    secrets, refused = Secrets(), 0
-    config = t.Config("t")
-    for path, value in some(wrong_values(secrets, True)):
-        config.write("weir.yaml", json.dumps(joined(base(), put(path, value))))
-        refused += say_nothing(checks, secrets, f"{path}: {value!r:.200}",
-                               ("check", "config", config.path), ("run", "--config", config.path))
-    for text in TEXTS:
-        config.write("weir.yaml", text.format(*2 * [secrets.new(text)]) + "\n")
-        refused += say_nothing(checks, secrets, text, ("check", "config", config.path),
+    secrets, config = Secrets(), t.Config("t")
+    texts = [(f"{path}: {value!r:.200}", json.dumps(joined(base(), put(path, value))))
+             for path, value in some(wrong_values(secrets, True))]
+    texts += [(text, text.format(*2 * [secrets.new(text)]) + "\n") for text in TEXTS]
+    refused = 0
+    for what, text in texts:
+        config.write("weir.yaml", text)
+        refused += say_nothing(checks, secrets, what, text, ("check", "config", config.path),
                                ("run", "--config", config.path))
-    checks.that(refused > 800, f"{refused} of the configs are refused")
+    most_are_refused(checks, refused, len(texts))
+
+
+def rules_with(path, value):
+    part = put(path, value)
+    if path.startswith("groups[].rules[]."):
+        part["groups"][0]["name"] = "shop"
+    return json.dumps(part)
 
 
 def everywhere_in_rules(checks):
-    secrets, refused = Secrets(), 0
-    config = t.Config("t")
+    secrets, config = Secrets(), t.Config("t")
     config.write("weir.yaml", json.dumps({**base(), "alerts": {"rules_files": ["rules.yaml"]}}))
     rules = os.path.join(config.dir, "rules.yaml")
-    for path, value in some(wrong_values(secrets, False)):
-        part = put(path, value)
-        if path.startswith("groups[].rules[]."):
-            part["groups"][0]["name"] = "shop"
-        config.write("rules.yaml", json.dumps(part))
-        refused += say_nothing(checks, secrets, f"{path}: {value!r:.200}",
+    texts = [(f"{path}: {value!r:.200}", rules_with(path, value))
+             for path, value in some(wrong_values(secrets, False))]
+    texts += [(text, text.format(*2 * [secrets.new(text)]) + "\n") for text in TEXTS]
+    refused = 0
+    for what, text in texts:
+        config.write("rules.yaml", text)
+        refused += say_nothing(checks, secrets, what, text,
                                ("check", "rules", rules, "--config", config.path),
                                ("check", "config", config.path), ("run", "--config", config.path))
-    for text in TEXTS:
-        config.write("rules.yaml", text.format(*2 * [secrets.new(text)]) + "\n")
-        refused += say_nothing(checks, secrets, text, ("check", "rules", rules),
-                               ("run", "--config", config.path))
-    checks.that(refused > 300, f"{refused} of the rules files are refused")
+    most_are_refused(checks, refused, len(texts))
 
 
 def merged(tree, part):
