@@ -7,6 +7,7 @@
 #include "app/commands.h"
 #include "app/config_mistakes.h"
 #include "weir/err.h"
+#include "weir/shown.h"
 
 static const struct command {
     const char *name;
@@ -41,8 +42,9 @@ static int refuse(const char *name) {
     for (size_t i = 0; i < COMMANDS; i++)
         names[i] = commands[i].name;
     const char *nearest = weir_names_nearest(name, names, COMMANDS);
-    fprintf(stderr, "weir: there is no command %.80s%s%s%s; weir --help lists them\n", name,
-            nearest ? ", did you mean " : "", nearest ? nearest : "", nearest ? "?" : "");
+    fprintf(stderr, "weir: there is no command %s%s%s%s; weir --help lists them\n",
+            weir_word_shown(name).text, nearest ? ", did you mean " : "", nearest ? nearest : "",
+            nearest ? "?" : "");
     return WEIR_ERR_USAGE;
 }
 

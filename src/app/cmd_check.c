@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "app/arguments.h"
 #include "app/commands.h"
 #include "app/names.h"
 #include "weir/config.h"
@@ -127,10 +128,14 @@ int weir_cmd_check(int argc, char **argv) {
     }
     if (argc == 3 && strcmp(argv[1], "config") == 0)
         return check_config(argv[2]);
-    if (argc == 3 && strcmp(argv[1], "rules") == 0)
-        return check_rules(argv[2], NULL);
-    if (argc == 5 && strcmp(argv[1], "rules") == 0 && strcmp(argv[3], "--config") == 0)
-        return check_rules(argv[2], argv[4]);
+    const char *config = NULL;
+    const struct weir_named_text known = {"--config", &config};
+    struct weir_err err;
+    int at = 3;
+    if (argc > at && weir_arguments_named(&known, 1, argv, &at, &err) == 1)
+        at++;
+    if (argc == at && strcmp(argv[1], "rules") == 0)
+        return check_rules(argv[2], config);
     fputs(usage, stderr);
     return WEIR_ERR_USAGE;
 }

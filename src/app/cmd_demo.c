@@ -1,7 +1,6 @@
 /* weir demo: a shop, its Kafka and `weir run` on it, to look at; deploy/quickstart brings the
  * Redis. */
 #include <errno.h>
-#include <getopt.h>
 #include <inttypes.h>
 #include <limits.h>
 #include <poll.h>
@@ -12,10 +11,12 @@
 #include <sys/signalfd.h>
 #include <unistd.h>
 
+#include "arguments.h"
 #include "commands.h"
 #include "demo.h"
 #include "weir/clock.h"
 #include "weir/kafka.h"
+#include "weir/shown.h"
 
 #define PARTITIONS 4
 #define INCIDENT_AFTER_MS 20000 /* at least, for a look at the normal state */
@@ -75,7 +76,7 @@ static int parse(struct weir_demo_options *options, int argc, char **argv, struc
                             ['l'] = &options->listen};
     int option;
     optind = 1;
-    while ((option = getopt_long(argc, argv, "", known, NULL)) != -1) {
+    while ((option = weir_arguments_next(argc, argv, known)) != -1) {
         if (option == 'h')
             return 1;
         if (option == '?')
@@ -87,7 +88,7 @@ static int parse(struct weir_demo_options *options, int argc, char **argv, struc
     }
     if (optind < argc)
         return weir_err_set(err, WEIR_ERR_USAGE, "what is '%s'? see weir demo --help",
-                            argv[optind]);
+                            weir_word_shown(argv[optind]).text);
     if (!options->redis_url)
         return weir_err_set(err, WEIR_ERR_USAGE,
                             "--redis URL is missing; deploy/quickstart starts one for you");

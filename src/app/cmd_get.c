@@ -2,10 +2,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "app/arguments.h"
 #include "app/commands.h"
 #include "app/view_print.h"
 #include "app/view_source.h"
 #include "weir/clock.h"
+#include "weir/shown.h"
 
 #define RECENT_ALERTS 20
 
@@ -65,31 +67,30 @@ static const struct subject *subject_named(const char *name) {
 
 static int parse_option(struct request *request, const struct subject *subject, char **argv, int *i,
                         struct weir_err *err) {
-    const char *name = argv[*i], *value = argv[*i + 1];
-    bool window = strcmp(name, "--window") == 0, dimension = strcmp(name, "--dimension") == 0;
-    if (strcmp(name, "--json") == 0) {
+    const char *word = argv[*i];
+    const struct weir_named_text known[] = {{"--window", &request->window},
+                                            {"--dimension", &request->dimension}};
+    if (strcmp(word, "--json") == 0) {
         request->json = true;
         return 0;
     }
-    if (!window && !dimension)
-        return weir_err_set(err, WEIR_ERR_USAGE, "weir get has no option %s\n%s", name, usage);
-    if (window ? !subject->by_window : !subject->by_dimension)
+    int taken = weir_arguments_named(known, sizeof known / sizeof known[0], argv, i, err);
+    if (taken < 0)
+        return taken;
+    if (taken == 0)
+        return weir_err_set(err, WEIR_ERR_USAGE, "weir get has no option %s\n%s",
+                            weir_word_shown(word).text, usage);
+    if ((request->window && !subject->by_window) || (request->dimension && !subject->by_dimension))
         return weir_err_set(err, WEIR_ERR_USAGE, "weir get %s has no %s; leave it out",
-                            subject->name, name);
-    if (!value)
-        return weir_err_set(err, WEIR_ERR_USAGE, "%s wants a value", name);
-    *(window ? &request->window : &request->dimension) = value;
-    ++*i;
+                            subject->name, request->window ? "--window" : "--dimension");
     return 0;
 }
 
 static int parse(struct request *request, struct weir_view_source *source,
                  const struct subject *subject, int argc, char **argv, struct weir_err *err) {
     for (int i = 2; i < argc; i++) {
-        int result = weir_view_source_option(source, argv, i, err);
-        if (result == 1)
-            i++;
-        else if (result == 0)
+        int result = weir_view_source_option(source, argv, &i, err);
+        if (result == 0)
             result = parse_option(request, subject, argv, &i, err);
         if (result < 0)
             return result;
@@ -120,11 +121,13 @@ static int check_names(const struct weir_view *view, const struct request *reque
     char names[600];
     if (request->window && view->windows_len > 0 && !weir_view_has_window(view, request->window))
         return weir_err_set(err, WEIR_ERR_INPUT, "there is no window %.40s; there are: %s",
-                            request->window, list_windows(view, names, sizeof names));
+                            weir_word_shown(request->window).text,
+                            list_windows(view, names, sizeof names));
     if (request->dimension && view->windows_len > 0 &&
         !weir_view_has_dimension(view, request->dimension))
         return weir_err_set(err, WEIR_ERR_INPUT, "there is no dimension %.80s; there are: %s",
-                            request->dimension, list_dimensions(view, names, sizeof names));
+                            weir_word_shown(request->dimension).text,
+                            list_dimensions(view, names, sizeof names));
     return 0;
 }
 

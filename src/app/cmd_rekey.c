@@ -1,12 +1,13 @@
 /* weir rekey: a topic copied into one that is keyed by session id. */
-#include <getopt.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
 
+#include "app/arguments.h"
 #include "app/commands.h"
 #include "app/rekey.h"
 #include "weir/log.h"
+#include "weir/shown.h"
 
 static const char usage[] =
     "usage: weir rekey [--config FILE] --to TOPIC [--once] [--append]\n"
@@ -40,7 +41,7 @@ static int parse(int argc, char **argv, struct rekey_options *options) {
     };
     int option;
     optind = 1;
-    while ((option = getopt_long(argc, argv, "", known, NULL)) != -1) {
+    while ((option = weir_arguments_next(argc, argv, known)) != -1) {
         if (option == 'c')
             options->config = optarg;
         else if (option == 't')
@@ -67,7 +68,8 @@ static int check(const struct weir_config *config, const char *to, struct weir_e
                             "  kafka:\n    brokers: [localhost:9092]\n    topics: [shop.events]",
                             config->path);
     if (strlen(config->kafka.group) + strlen(to) + sizeof ".rekey." > WEIR_REKEY_NAME_MAX)
-        return weir_err_set(err, WEIR_ERR_INPUT, "--to %.80s...: a topic's name is shorter", to);
+        return weir_err_set(err, WEIR_ERR_INPUT, "--to %.80s...: a topic's name is shorter",
+                            weir_word_shown(to).text);
     for (size_t i = 0; i < config->kafka.topics_len; i++)
         if (strcmp(config->kafka.topics[i], to) == 0)
             return weir_err_set(err, WEIR_ERR_INPUT,

@@ -1,9 +1,10 @@
-#include <getopt.h>
 #include <stdio.h>
 #include <string.h>
 
+#include "app/arguments.h"
 #include "app/commands.h"
 #include "app/replay.h"
+#include "weir/shown.h"
 
 #define LATE_SHARE 10 /* more than a tenth is worth a word */
 
@@ -28,7 +29,8 @@ struct replay_options {
 };
 
 static int wrong(const char *option, const char *value, const char *instead) {
-    fprintf(stderr, "weir replay: --%s %s: write %s\n", option, value, instead);
+    fprintf(stderr, "weir replay: --%s %s: write %s\n", option, weir_word_shown(value).text,
+            instead);
     return WEIR_ERR_USAGE;
 }
 
@@ -44,7 +46,7 @@ static int parse(int argc, char **argv, struct replay_options *options) {
     };
     int option;
     optind = 1;
-    while ((option = getopt_long(argc, argv, "", known, NULL)) != -1) {
+    while ((option = weir_arguments_next(argc, argv, known)) != -1) {
         if (option == 'c')
             options->config = optarg;
         else if (option == 'r')

@@ -1,8 +1,8 @@
-#include <getopt.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "app/arguments.h"
 #include "app/commands.h"
 #include "app/service.h"
 #include "app/watchdog.h"
@@ -32,7 +32,7 @@ static int parse(int argc, char **argv, struct run_options *options) {
     };
     int option;
     optind = 1;
-    while ((option = getopt_long(argc, argv, "", known, NULL)) != -1) {
+    while ((option = weir_arguments_next(argc, argv, known)) != -1) {
         if (option == 'c')
             options->config = optarg;
         else if (option == 'r')

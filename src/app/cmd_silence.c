@@ -4,6 +4,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "app/arguments.h"
 #include "app/commands.h"
 #include "app/config_value.h"
 #include "app/silence.h"
@@ -11,6 +12,7 @@
 #include "app/view_source.h"
 #include "app/view_table.h"
 #include "weir/clock.h"
+#include "weir/shown.h"
 
 #define KEY "silences"
 
@@ -87,7 +89,7 @@ static int fill(const struct order *order, struct weir_silence *silence, struct 
         for_ms > WEIR_SILENCE_FOR_MAX_MS)
         return weir_err_set(err, WEIR_ERR_INPUT,
                             "--for %.40s is not a duration from 1s to 366d; write for example 2h",
-                            order->duration);
+                            weir_word_shown(order->duration).text);
     if (strlen(order->comment) > WEIR_SILENCE_TEXT_MAX)
         return weir_err_set(err, WEIR_ERR_INPUT, "the comment is longer than %d bytes",
                             WEIR_SILENCE_TEXT_MAX);
@@ -248,7 +250,7 @@ static int expire(struct order *order, struct weir_err *err) {
         if (result == 0 && removed == 0)
             result = weir_err_set(err, WEIR_ERR_INPUT,
                                   "there is no silence %.80s; `weir silence list` shows them",
-                                  order->words[i]);
+                                  weir_word_shown(order->words[i]).text);
         if (result != 0)
             return result;
     }
@@ -259,28 +261,23 @@ static int expire(struct order *order, struct weir_err *err) {
 
 static int parse(struct order *order, struct weir_view_source *source, int argc, char **argv,
                  struct weir_err *err) {
+    const struct weir_named_text known[] = {{"--for", &order->duration},
+                                            {"--comment", &order->comment}};
     for (int i = 2; i < argc; i++) {
-        int result = weir_view_source_option(source, argv, i, err);
-        const char **value = strcmp(argv[i], "--for") == 0       ? &order->duration
-                             : strcmp(argv[i], "--comment") == 0 ? &order->comment
-                                                                 : NULL;
-        if (result < 0)
-            return result;
-        if (result == 1) {
-            i++;
-        } else if (value && argv[i + 1]) {
-            *value = argv[++i];
-        } else if (value || strncmp(argv[i], "--", 2) == 0) {
-            return weir_err_set(err, WEIR_ERR_USAGE,
-                                value ? "%s wants a value\n%s"
-                                      : "weir silence has no option %s\n%s",
-                                argv[i], usage);
-        } else if (order->len == sizeof order->words / sizeof order->words[0]) {
+        int taken = weir_view_source_option(source, argv, &i, err);
+        if (taken == 0)
+            taken = weir_arguments_named(known, sizeof known / sizeof known[0], argv, &i, err);
+        if (taken < 0)
+            return taken;
+        if (taken == 1)
+            continue;
+        if (strncmp(argv[i], "--", 2) == 0)
+            return weir_err_set(err, WEIR_ERR_USAGE, "weir silence has no option %s\n%s",
+                                weir_word_shown(argv[i]).text, usage);
+        if (order->len == sizeof order->words / sizeof order->words[0])
             return weir_err_set(err, WEIR_ERR_USAGE, "%s is one too many; write at most %d",
-                                argv[i], WEIR_SILENCE_MATCHERS_MAX);
-        } else {
-            order->words[order->len++] = argv[i];
-        }
+                                weir_word_shown(argv[i]).text, WEIR_SILENCE_MATCHERS_MAX);
+        order->words[order->len++] = argv[i];
     }
     return 0;
 }

@@ -6,10 +6,12 @@
 #include "app/commands.h"
 #include "weir/err.h"
 #include "weir/kafka.h"
+#include "weir/shown.h"
 
 int weir_cmd_version(int argc, char **argv) {
     if (argc > 1) {
-        fprintf(stderr, "usage: weir version\nIt takes nothing more, not %s.\n", argv[1]);
+        fprintf(stderr, "usage: weir version\nIt takes nothing more, not %s.\n",
+                weir_word_shown(argv[1]).text);
         return WEIR_ERR_USAGE;
     }
     printf("weir %s\n", WEIR_VERSION);

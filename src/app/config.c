@@ -8,6 +8,7 @@
 #include "config_load.h"
 #include "config_option.h"
 #include "weir/buf.h"
+#include "weir/shown.h"
 
 void weir_problems_free(struct weir_problems *problems) {
     for (size_t i = 0; i < problems->len; i++)
@@ -141,7 +142,7 @@ static int load(struct weir_config **out, const char *name, const char *bytes, s
 /* A file that cannot be read is one mistake, at its beginning. */
 static int unreadable(const char *path, const char *why, struct weir_problems *problems,
                       struct weir_err *err) {
-    struct weir_source source = {path, 0};
+    struct weir_source source = {weir_path_shown(path), 0};
     struct weir_mistakes mistakes;
     weir_mistakes_init(&mistakes);
     weir_mistakes_add(&mistakes, &source, 1, 1, "file", "the file %s", why);

@@ -7,6 +7,7 @@
 #include "config_names.h"
 #include "config_value.h"
 #include "core/presets.h"
+#include "weir/shown.h"
 
 #define PATH_BYTES_MAX 256
 #define TYPE_BYTES_MAX 256
@@ -94,12 +95,12 @@ static const char *read_path(struct weir_loader *loader, const struct weir_yaml 
     if (!text)
         return NULL;
     if (weir_mapping_check_path(text, &err) != 0) {
-        if (strcmp(node->text, node->written) == 0)
+        if (strcmp(node->text, node->written) == 0 && !weir_may_be_secret(node->text))
             WEIR_MISTAKE(loader->mistakes, node, "%s", err.text);
         else /* what the environment holds is not shown */
             WEIR_MISTAKE(loader->mistakes, node,
-                         "%s is no path with what the environment puts in; write keys separated by "
-                         "dots, as in geo.country",
+                         "%s is no path that can be followed; write keys separated by dots, as "
+                         "in geo.country",
                          weir_yaml_shown(loader->scratch, node));
         return NULL;
     }
@@ -119,15 +120,16 @@ static void read_fields(struct weir_loader *loader, struct weir_config *config) 
             continue;
         }
         const char *near = weir_names_nearest(key, names, WEIR_FIELDS);
+        const char *shown = weir_yaml_shown(loader->scratch, map->keys[i]);
         if (near)
-            WEIR_MISTAKE(loader->mistakes, map->keys[i], "unknown field `%s`; did you mean `%s`?",
-                         key, near);
+            WEIR_MISTAKE(loader->mistakes, map->keys[i], "unknown field %s; did you mean `%s`?",
+                         shown, near);
         else
             WEIR_MISTAKE(loader->mistakes, map->keys[i],
-                         "unknown field `%s`; write weir's name on the left (type, time, session, "
+                         "unknown field %s; write weir's name on the left (type, time, session, "
                          "visitor, event_id, order_id, value, currency, quantity or user_agent), "
                          "or put it under events.dimensions",
-                         key);
+                         shown);
     }
 }
 
@@ -194,7 +196,8 @@ static void read_dimensions(struct weir_loader *loader, struct weir_config *conf
         const struct weir_yaml *key = map->keys[i];
         const char *fault = dimension_fault(key->text);
         if (fault)
-            WEIR_MISTAKE(loader->mistakes, key, "`%s` %s", key->text, fault);
+            WEIR_MISTAKE(loader->mistakes, key, "%s %s", weir_yaml_shown(loader->scratch, key),
+                         fault);
         const char *path = read_path(loader, map->items[i]);
         char *name = weir_arena_text(loader->kept, key->text);
         config->dimension_names[config->plan.dimensions_len++] = name;
@@ -214,9 +217,9 @@ static void read_rate(struct weir_loader *loader, struct weir_config *config,
     const char *text = weir_load_text(loader, node, 64);
     if (!is_code(key->text))
         WEIR_MISTAKE(loader->mistakes, key,
-                     "`%s` is not a currency; write three capital letters, "
+                     "%s is not a currency; write three capital letters, "
                      "such as USD",
-                     key->text);
+                     weir_yaml_shown(loader->scratch, key));
     if (!text)
         return;
     const char *to = config->mapping.currency_to;
@@ -225,7 +228,8 @@ static void read_rate(struct weir_loader *loader, struct weir_config *config,
         WEIR_MISTAKE(loader->mistakes, node,
                      "%s is not a rate; write what one %s is worth, above "
                      "0 and at most 1000000, such as 0.92",
-                     weir_yaml_shown(loader->scratch, node), key->text);
+                     weir_yaml_shown(loader->scratch, node),
+                     is_code(key->text) ? key->text : "unit");
     else if (is_to && fabs(rate - 1) > 0)
         WEIR_MISTAKE(loader->mistakes, node, "%s is the currency of `to`; write 1 or remove it",
                      key->text);

@@ -9,6 +9,7 @@
 #include "config_value.h"
 #include "weir/buf.h"
 #include "weir/redis.h"
+#include "weir/shown.h"
 
 #define TOPIC_BYTES_MAX 249
 #define VALUE_BYTES_MAX 65536 /* of a property: certificates are long */
@@ -37,7 +38,7 @@ static bool is_address(const char *text) {
     const char *bracket = strrchr(host, ']');
     if (bracket && port && port < bracket)
         port = NULL;
-    return *host && !strpbrk(host, " ,/") && port != host && (!port || is_port(port + 1));
+    return *host && !strpbrk(host, " ,/@=") && port != host && (!port || is_port(port + 1));
 }
 
 static void read_brokers(struct weir_loader *loader, struct weir_config *config) {
@@ -149,6 +150,10 @@ static const char *reserved(const char *property) {
     return NULL;
 }
 
+static const char *shown_name(const char *name) {
+    return weir_may_be_secret(name) ? "..." : name;
+}
+
 /* What librdkafka says of a value may have the value in it: not where it is a secret. */
 static bool check_property(struct weir_loader *loader, const struct weir_kafka_property *property,
                            const struct weir_yaml *key, const struct weir_yaml *node, bool file) {
@@ -156,11 +161,11 @@ static bool check_property(struct weir_loader *loader, const struct weir_kafka_p
     bool known;
     if (weir_kafka_check_property(property, &known, &err) == 0)
         return true;
-    bool secret = file || strcmp(node->text, node->written) != 0;
+    bool secret = file || strcmp(node->text, node->written) != 0 || weir_may_be_secret(node->text);
     if (!known)
         WEIR_MISTAKE(loader->mistakes, key,
                      "librdkafka has no property `%s`; correct the name, or remove it",
-                     property->name);
+                     key->written != key->text ? "..." : shown_name(property->name));
     else
         WEIR_MISTAKE(loader->mistakes, node, "%s",
                      secret ? "librdkafka does not take this value; write one that it documents, "
@@ -196,7 +201,8 @@ static void read_property(struct weir_loader *loader, struct weir_config *config
     }
     for (size_t i = 0; i < config->kafka.properties_len; i++) {
         if (strcmp(properties[i].name, name) == 0) {
-            WEIR_MISTAKE(loader->mistakes, key, "`%s` is given twice; keep one of the two", name);
+            WEIR_MISTAKE(loader->mistakes, key, "`%s` is given twice; keep one of the two",
+                         shown_name(name));
             return;
         }
     }
@@ -319,7 +325,7 @@ void weir_load_http(struct weir_loader *loader, struct weir_config *config) {
     const char *port = strrchr(text, ':');
     bool v6 = *text == '[' && port && port > text && port[-1] == ']';
     bool v4 = port && port > text && memchr(text, ':', (size_t)(port - text)) == NULL;
-    if ((!v6 && !v4) || !is_port(port + 1) || strpbrk(text, " /"))
+    if ((!v6 && !v4) || !is_port(port + 1) || strpbrk(text, " /@="))
         WEIR_MISTAKE(loader->mistakes, node,
                      "%s is not host:port; write for example 127.0.0.1:9465, [::1]:9465 or off",
                      weir_yaml_shown(loader->scratch, node));

@@ -7,6 +7,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "weir/shown.h"
+
 #define SECRET_BYTES_MAX 65536
 
 const struct weir_yaml *weir_load_node(const struct weir_loader *loader, const char *path) {
@@ -48,7 +50,7 @@ const char *weir_load_text(struct weir_loader *loader, const struct weir_yaml *n
 
 struct weir_source *weir_load_source(struct weir_loader *loader, const char *name) {
     struct weir_source *source = weir_arena_take(loader->scratch, sizeof *source);
-    source->name = weir_arena_text(loader->scratch, name);
+    source->name = weir_arena_text(loader->scratch, weir_path_shown(name));
     source->rank = loader->sources++;
     return source;
 }
@@ -115,15 +117,14 @@ char *weir_load_secret(struct weir_loader *loader, const struct weir_yaml *node)
     size_t len = 0;
     char *bytes = weir_load_file(weir_load_beside(loader, name), SECRET_BYTES_MAX, &len, why);
     if (!bytes) {
-        WEIR_MISTAKE(loader->mistakes, node, "the file %s %s",
-                     weir_yaml_shown(loader->scratch, node), why);
+        WEIR_MISTAKE(loader->mistakes, node, "the secret's file %s", why); /* its name may be it */
         return NULL;
     }
     len = without_line_end(bytes, len);
     char *secret = NULL;
     if (len == 0 || memchr(bytes, '\0', len))
-        WEIR_MISTAKE(loader->mistakes, node, "the file %s %s; write the secret as its only line",
-                     weir_yaml_shown(loader->scratch, node),
+        WEIR_MISTAKE(loader->mistakes, node,
+                     "the secret's file %s; write the secret as its only line",
                      len == 0 ? "is empty" : "has a NUL character in it");
     else
         secret = weir_arena_copy(loader->kept, bytes, len);

@@ -100,7 +100,7 @@ static bool read_side(struct metrics *m, const struct weir_yaml *map, struct wei
             WEIR_MISTAKE(loader->mistakes, map,
                          "%s is not a map; write { count: type } or "
                          "{ sum: value, of: type }",
-                         weir_yaml_shown(loader->scratch, map));
+                         weir_yaml_kind_shown(map));
         return false;
     }
     struct weir_term_draft draft = {.sum = -1};
@@ -140,18 +140,19 @@ static void read_metric(struct metrics *m, const struct weir_yaml *key,
     struct weir_loader *loader = m->loader;
     const char *owner = owner_of(key->text);
     if (owner)
-        WEIR_MISTAKE(loader->mistakes, key, "`%s` is %s; write another name", key->text, owner);
+        WEIR_MISTAKE(loader->mistakes, key, "%s is %s; write another name",
+                     weir_yaml_shown(loader->scratch, key), owner);
     else if (!is_name(key->text, 63))
         WEIR_MISTAKE(loader->mistakes, key,
-                     "`%s` cannot be a metric's name; write at most 63 of a-z, 0-9 and _, a letter "
+                     "%s cannot be a metric's name; write at most 63 of a-z, 0-9 and _, a letter "
                      "first",
-                     key->text);
+                     weir_yaml_shown(loader->scratch, key));
     if (map->kind != WEIR_YAML_MAP) {
         if (!map->broken)
             WEIR_MISTAKE(loader->mistakes, map,
                          "%s is not a map; write { ratio: [ numerator, "
                          "denominator ] }",
-                         weir_yaml_shown(loader->scratch, map));
+                         weir_yaml_kind_shown(map));
         return;
     }
     const struct weir_options *options = weir_options_config();

@@ -65,6 +65,8 @@ static const char *shown(struct weir_loader *loader, const struct weir_option *o
                          const struct weir_yaml *node) {
     if ((option->flags & WEIR_OPTION_SECRET) && node->kind == WEIR_YAML_TEXT && !node->null)
         return "the value";
+    if (option->type == WEIR_OPTION_MAP)
+        return weir_yaml_kind_shown(node);
     return weir_yaml_shown(loader->scratch, node);
 }
 
@@ -173,6 +175,13 @@ static bool read_text(struct weir_loader *loader, const struct weir_option *opti
             continue;
         WEIR_MISTAKE(loader->mistakes, node,
                      "has a line end or another control character in it; write one line");
+        return false;
+    }
+    if (!(option->flags & WEIR_OPTION_SECRET) && strstr(node->text, "://")) {
+        WEIR_MISTAKE(loader->mistakes, node,
+                     "is a url, and this is no place for one, as it is shown to all who look; "
+                     "write such as %s",
+                     sample_of(option));
         return false;
     }
     if (option->size == 0)

@@ -77,6 +77,7 @@ static void unknown_key(struct weir_loader *loader, const struct weir_section *s
     size_t len = known_keys(loader, section, prefix, names);
     const char *nearest = weir_names_nearest(key->text, names, len);
     const char *other = elsewhere(section->options, key->text);
+    key = weir_yaml_first_word(loader->scratch, key);
     if (other) {
         WEIR_MISTAKE(loader->mistakes, key, "unknown key `%s`; write it as `%s`", key->path, other);
         return;
@@ -147,7 +148,7 @@ static void read_key(struct weir_loader *loader, const struct weir_section *sect
                 read_map(loader, section, below, node);
             else if (!node->null && !node->broken)
                 WEIR_MISTAKE(loader->mistakes, node, "is %s; write its options indented below it",
-                             weir_yaml_shown(loader->scratch, node));
+                             weir_yaml_kind_shown(node));
             return;
         }
     }

@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "config_load.h"
+#include "weir/shown.h"
 
 static const char *type_name(const struct weir_option *option, enum weir_sink_type type) {
     return option->choices[type];
@@ -102,7 +103,8 @@ static void check_name(struct weir_loader *loader, const struct weir_config *con
     for (size_t i = 0; i < config->sinks_len; i++)
         if (strcmp(config->sinks[i].name, name) == 0)
             WEIR_MISTAKE(loader->mistakes, node,
-                         "another sink has the name `%s`; give each its own `name`", name);
+                         "another sink has the name `%s`; give each its own `name`",
+                         weir_may_be_secret(name) ? "..." : name);
 }
 
 static void read_sink(struct weir_loader *loader, struct weir_config *config,
@@ -138,6 +140,6 @@ void weir_load_sinks(struct weir_loader *loader, struct weir_config *config) {
             read_sink(loader, config, item);
         else if (!item->broken)
             WEIR_MISTAKE(loader->mistakes, item, "%s is not a map; write for example { type: log }",
-                         weir_yaml_shown(loader->scratch, item));
+                         weir_yaml_kind_shown(item));
     }
 }

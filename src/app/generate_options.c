@@ -6,6 +6,7 @@
 
 #include "app/generate.h"
 #include "weir/decode.h"
+#include "weir/shown.h"
 
 #define EVENTS_DEFAULT 100000
 #define SESSIONS_PER_SECOND_DEFAULT 20.0
@@ -82,8 +83,8 @@ struct given {
 };
 
 static int bad(enum option option, const char *value, const char *want, struct weir_err *err) {
-    return weir_err_set(err, WEIR_ERR_USAGE, "%s \"%s\": write %s", options[option].name, value,
-                        want);
+    return weir_err_set(err, WEIR_ERR_USAGE, "%s \"%s\": write %s", options[option].name,
+                        weir_word_shown(value).text, want);
 }
 
 /* Digits, then k, M or G. */
@@ -241,10 +242,13 @@ static int parse_word(struct weir_generate_job *job, struct given *given, int ar
                                 options[i].name);
         if (!value)
             value = "";
+        if (i != OPTION_TO && strstr(value, "://"))
+            return bad((enum option)i, value, options[i].argument, err);
         given->values[i] = value;
         return parse_value(job, given, (enum option)i, value, err);
     }
-    return weir_err_set(err, WEIR_ERR_USAGE, "there is no option \"%s\"", word);
+    return weir_err_set(err, WEIR_ERR_USAGE, "there is no option \"%s\"",
+                        weir_word_shown(word).text);
 }
 
 static int parse_incidents(struct weir_generate_job *job, const struct given *given,

@@ -7,6 +7,7 @@
 #include "app/generate.h"
 #include "weir/kafka.h"
 #include "weir/log.h"
+#include "weir/shown.h"
 
 #define BUFFER_BYTES (1u << 20)
 #define FLUSH_TIMEOUT_MS 30000
@@ -30,8 +31,8 @@ static int open_file(struct weir_generate_sink *sink, const struct weir_generate
         sink->name = job->path;
         sink->fd = open(job->path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
         if (sink->fd < 0)
-            return weir_err_set(err, WEIR_ERR_INPUT, "cannot write %s: %s", job->path,
-                                strerror(errno));
+            return weir_err_set(err, WEIR_ERR_INPUT, "cannot write %s: %s",
+                                weir_path_shown(job->path), strerror(errno));
         sink->close_fd = true;
     }
     sink->buffer = malloc(BUFFER_BYTES);

@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "weir/shown.h"
+
 #define LABEL_BYTES_MAX 512
 
 struct file {
@@ -95,9 +97,9 @@ static void check_labels(struct weir_loader *loader, const struct weir_yaml *map
         const struct weir_yaml *key = map->keys[i], *node = map->items[i];
         if (!is_label_name(key->text))
             WEIR_MISTAKE(loader->mistakes, key,
-                         "`%s` is not a label's name; write at most 63 letters, digits and `_`, "
+                         "%s is not a label's name; write at most 63 letters, digits and `_`, "
                          "not beginning with a digit",
-                         key->text);
+                         weir_yaml_shown(loader->scratch, key));
         else if (!template && strcmp(key->text, "alertname") == 0)
             WEIR_MISTAKE(loader->mistakes, key,
                          "weir sets this label itself, from `alert`; write another name");
@@ -155,8 +157,9 @@ static void check_name(struct file *file, const struct weir_yaml *map, const cha
         if (strcmp(file->rules->rules[i].group, group) == 0 &&
             strcmp(file->rules->rules[i].name, name) == 0)
             WEIR_MISTAKE(file->loader->mistakes, node,
-                         "the group `%s` has an alert `%s` already; give each its own name", group,
-                         name);
+                         "the group `%s` has an alert %s already; give each its own name",
+                         weir_may_be_secret(group) ? "..." : group,
+                         weir_yaml_shown(file->loader->scratch, node));
     if (file->rules->len == WEIR_RULES_MAX)
         WEIR_MISTAKE(file->loader->mistakes, node, "more than %d rules; remove some",
                      WEIR_RULES_MAX);
@@ -222,7 +225,7 @@ static void not_a_map(struct weir_loader *loader, const struct weir_yaml *node,
                       const char *example) {
     if (!node->broken)
         WEIR_MISTAKE(loader->mistakes, node, "%s is not a map; write for example %s",
-                     weir_yaml_shown(loader->scratch, node), example);
+                     weir_yaml_kind_shown(node), example);
 }
 
 static void read_group(struct file *file, const struct weir_yaml *map) {

@@ -6,6 +6,7 @@
 #include "names.h"
 #include "rules_file.h"
 #include "weir/buf.h"
+#include "weir/shown.h"
 
 #define VARIABLE_BYTES_MAX 64
 #define NAMES_MAX 256
@@ -134,13 +135,14 @@ static void resolve_dimension(struct weir_rule_reading *reading, size_t n) {
         return;
     const struct weir_yaml *node = weir_load_item(weir_yaml_get(reading->map, "by"), n);
     const char *near = weir_names_nearest(rule->by_names[n], names, len);
+    const char *shown = weir_yaml_shown(reading->loader->scratch, node);
     if (near)
         WEIR_MISTAKE(reading->loader->mistakes, node,
-                     "there is no dimension `%s`; did you mean `%s`?", rule->by_names[n], near);
+                     "there is no dimension %s; did you mean `%s`?", shown, near);
     else
         WEIR_MISTAKE(reading->loader->mistakes, node,
-                     "there is no dimension `%s`; add it to events.dimensions, or remove `by`",
-                     rule->by_names[n]);
+                     "there is no dimension %s; add it to events.dimensions, or remove `by`",
+                     shown);
 }
 
 void weir_rule_resolve(struct weir_rule_reading *reading) {
@@ -181,6 +183,8 @@ static void check_variable(struct weir_loader *loader, const struct weir_yaml *n
     for (size_t i = 0; i < VARIABLES && *name == '$'; i++)
         if (strcmp(variables[i], name + 1) == 0)
             near = variables[i];
+    if (weir_may_be_secret(name))
+        snprintf(name, sizeof name, "...");
     if (near)
         WEIR_MISTAKE(loader->mistakes, node, "unknown variable {{%s}}; did you mean {{%s}}?", name,
                      near);

@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "weir/shown.h"
+
 #define LABEL_MAX 63
 
 /* ---- matchers ---- */
@@ -31,12 +33,12 @@ static int parse_matcher(struct weir_matcher *matcher, const char *text, struct 
         return weir_err_set(err, WEIR_ERR_INPUT,
                             "`%.100s` is not a matcher; write LABEL=VALUE or LABEL!=VALUE, such as "
                             "country=DE",
-                            text);
+                            weir_path_shown(text));
     if (sign[1] == '~' || (sign > text && sign[-1] == '~'))
         return weir_err_set(err, WEIR_ERR_INPUT,
                             "`%.100s`: patterns are not known; write a whole value, LABEL=VALUE or "
                             "LABEL!=VALUE",
-                            text);
+                            weir_path_shown(text));
     bool equal = sign == text || sign[-1] != '!';
     size_t label_len = (size_t)(sign - text) - (equal ? 0 : 1);
     if (!is_label(text, label_len))
@@ -44,7 +46,7 @@ static int parse_matcher(struct weir_matcher *matcher, const char *text, struct 
             err, WEIR_ERR_INPUT,
             "`%.100s` does not begin with a label's name; write at most %d letters, "
             "digits and `_`, such as country=DE",
-            text, LABEL_MAX);
+            weir_path_shown(text), LABEL_MAX);
     const char *value = sign + 1;
     size_t len = strlen(value);
     if (len >= 2 && value[0] == '"' && value[len - 1] == '"') {

@@ -1,24 +1,15 @@
 #include "app/view_source.h"
 
-#include <string.h>
+#include "app/arguments.h"
 
 #define TIMEOUT_MS 5000
 
-int weir_view_source_option(struct weir_view_source *source, char **argv, int i,
+int weir_view_source_option(struct weir_view_source *source, char **argv, int *at,
                             struct weir_err *err) {
-    const char **value = NULL;
-    if (strcmp(argv[i], "--config") == 0)
-        value = &source->config;
-    else if (strcmp(argv[i], "--redis") == 0)
-        value = &source->redis_url;
-    else if (strcmp(argv[i], "--group") == 0)
-        value = &source->group;
-    else
-        return 0;
-    if (!argv[i + 1])
-        return weir_err_set(err, WEIR_ERR_USAGE, "%s wants a value", argv[i]);
-    *value = argv[i + 1];
-    return 1;
+    const struct weir_named_text known[] = {{"--config", &source->config},
+                                            {"--redis", &source->redis_url},
+                                            {"--group", &source->group}};
+    return weir_arguments_named(known, sizeof known / sizeof known[0], argv, at, err);
 }
 
 static int open_by_config(const char *path, struct weir_view *view, struct weir_err *err) {

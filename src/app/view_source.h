@@ -13,9 +13,8 @@
 struct weir_view_source {
     const char *config, *redis_url, *group;
 };
-/* Takes argv[i] and its value when it is one of the three: 1 then, 0 when it is something else, or
- * -WEIR_ERR_USAGE. */
-int weir_view_source_option(struct weir_view_source *source, char **argv, int i,
+/* As weir_arguments_named, for the three. */
+int weir_view_source_option(struct weir_view_source *source, char **argv, int *at,
                             struct weir_err *err);
 /* Opens the view; with a config, its windows and dimensions are known. The mistakes of a config go
  * to standard error. Does not connect. */

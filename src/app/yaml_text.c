@@ -3,16 +3,21 @@
 #include <string.h>
 
 #include "weir/buf.h"
+#include "weir/shown.h"
 #include "yaml_tree.h"
 
 #define SHOWN_BYTES 60
 #define DUMP_BYTES_MAX (32 * 1024 * 1024)
 
-const char *weir_yaml_shown(struct weir_arena *arena, const struct weir_yaml *node) {
+const char *weir_yaml_kind_shown(const struct weir_yaml *node) {
     if (node->kind != WEIR_YAML_TEXT)
         return node->kind == WEIR_YAML_LIST ? "a list" : "a map";
-    if (node->null)
-        return "nothing";
+    return node->null ? "nothing" : "a text";
+}
+
+const char *weir_yaml_shown(struct weir_arena *arena, const struct weir_yaml *node) {
+    if (node->kind != WEIR_YAML_TEXT || node->null || weir_may_be_secret(node->written))
+        return weir_yaml_kind_shown(node);
     size_t len = strlen(node->written);
     if (len <= SHOWN_BYTES)
         return weir_arena_printf(arena, "`%s`", node->written);
@@ -20,6 +25,17 @@ const char *weir_yaml_shown(struct weir_arena *arena, const struct weir_yaml *no
     while (len > 0 && ((unsigned char)node->written[len] & 0xc0) == 0x80)
         len--; /* not within a character */
     return weir_arena_printf(arena, "`%.*s...`", (int)len, node->written);
+}
+
+struct weir_yaml *weir_yaml_first_word(struct weir_arena *arena, const struct weir_yaml *key) {
+    size_t word = strcspn(key->text, " "), rest = strlen(key->text) - word;
+    struct weir_yaml *shown = weir_arena_take(arena, sizeof *shown);
+    *shown = *key;
+    if (rest == 0 || key->written != key->text || weir_may_be_secret(key->text))
+        return shown;
+    shown->written = weir_arena_printf(arena, "%.*s...", (int)word, key->text);
+    shown->path = weir_arena_printf(arena, "%.*s...", (int)(strlen(key->path) - rest), key->path);
+    return shown;
 }
 
 static void dump_text(struct weir_buf *out, const char *text) {

@@ -6,6 +6,7 @@
 #include <yaml.h>
 
 #include "weir/buf.h"
+#include "weir/shown.h"
 #include "yaml_env.h"
 
 #define PATH_BYTES_MAX 256
@@ -80,12 +81,12 @@ static struct weir_yaml *new_node(struct builder *b, enum weir_yaml_kind kind) {
     return node;
 }
 
-/* What YAML allows and a config has no need of. */
+/* What YAML allows and a config has no need of. No name is told: a password may begin so. */
 static bool plain_enough(struct builder *b) {
     const yaml_char_t *anchor = NULL, *tag = NULL;
     if (b->event.type == YAML_ALIAS_EVENT) {
-        HERE(b, "an alias (`*%.64s`) is not allowed; write the value out here",
-             (const char *)b->event.data.alias.anchor);
+        HERE(b,
+             "an alias is not allowed; write the value out here, in quotes if it begins with `*`");
         return false;
     }
     if (b->event.type == YAML_SCALAR_EVENT) {
@@ -99,11 +100,10 @@ static bool plain_enough(struct builder *b) {
         tag = b->event.data.mapping_start.tag;
     }
     if (anchor)
-        HERE(b, "an anchor (`&%.64s`) is not allowed; remove it and write each value out",
-             (const char *)anchor);
+        HERE(b, "an anchor is not allowed; write each value out, in quotes if it begins with `&`");
     else if (tag)
-        HERE(b, "a tag (`%.64s`) is not allowed; remove it, the option knows its type",
-             (const char *)tag);
+        HERE(b, "a tag is not allowed; the option knows its type: remove it, or put a value that "
+                "begins with `!` in quotes");
     else if (b->nodes++ >= WEIR_YAML_NODES_MAX)
         HERE(b, "more than %d values in one file; make it shorter", WEIR_YAML_NODES_MAX);
     else
@@ -218,13 +218,15 @@ static struct weir_yaml *build_map(struct builder *b) {
         if (!key)
             return NULL;
         snprintf(b->path + path_len, sizeof b->path - path_len, "%s%s", path_len ? "." : "",
-                 key->text);
+                 weir_may_be_secret(key->text) ? "(not shown)" : key->text);
         key->path = weir_arena_text(b->arena, b->path);
         bool is_new = is_new_key(b, node, key);
         struct weir_yaml *item = next_event(b) ? build(b) : NULL;
         b->path[path_len] = '\0';
         if (!item)
             return NULL;
+        if (item->null) /* a line without its colon? */
+            item->path = (key = weir_yaml_first_word(b->arena, key))->path;
         if (!is_new)
             continue;
         grow(b, node, &cap);

@@ -28,7 +28,7 @@ struct weir_yaml {
     bool broken; /* a mistake is told already: say no more of this value */
     const struct weir_source *source;
     int line, column;    /* from 1 */
-    const char *path;    /* sinks[0].url */
+    const char *path;    /* sinks[0].url; a key that looks like a secret is left out */
     const char *text;    /* with the environment put in; NULL for a list or a map */
     const char *written; /* as it stands in the file: for messages, as the environment is secret */
     struct weir_yaml **items;
@@ -48,8 +48,15 @@ struct weir_yaml *weir_yaml_get(const struct weir_yaml *map, const char *key);
     weir_mistakes_add((mistakes), (node)->source, (node)->line, (node)->column, (node)->path,      \
                       __VA_ARGS__)
 
-/* What was written, cut to a length that fits a message. */
+/* What kind of value it is, where what was written may be a secret: where secrets belong, and where
+ * a map was meant. */
+const char *weir_yaml_kind_shown(const struct weir_yaml *node);
+/* A value or a key: what was written, cut to a length that fits a message; its kind when it looks
+ * like a secret. */
 const char *weir_yaml_shown(struct weir_arena *arena, const struct weir_yaml *node);
+
+/* A key that is shown by its first word: `password hush` without its colon is a key whole. */
+struct weir_yaml *weir_yaml_first_word(struct weir_arena *arena, const struct weir_yaml *key);
 
 /* The node as JSON text with the environment put in: equal values give equal texts. */
 const char *weir_yaml_dump(struct weir_arena *arena, const struct weir_yaml *node);

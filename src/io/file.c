@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "io/file_csv.h"
+#include "weir/shown.h"
 
 #define BUFFER_FIRST ((size_t)256 * 1024) /* in the second-level cache */
 #define BUFFER_MAX ((size_t)WEIR_FILE_RECORD_MAX + BUFFER_FIRST)
@@ -38,10 +39,11 @@ static int open_source(struct weir_file *file, const char *path, struct weir_err
     file->fd =
         standard_input ? fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 3) : open(path, O_RDONLY | O_CLOEXEC);
     if (file->fd < 0 && errno == ENOENT)
-        return weir_err_set(err, WEIR_ERR_INPUT, "%s: no such file; check the path", path);
+        return weir_err_set(err, WEIR_ERR_INPUT, "%s: no such file; check the path",
+                            weir_path_shown(path));
     if (file->fd < 0 || fstat(file->fd, &stat) != 0)
-        return weir_err_set(err, WEIR_ERR_INPUT, "%s: cannot be opened: %s", file->name,
-                            strerror(errno));
+        return weir_err_set(err, WEIR_ERR_INPUT, "%s: cannot be opened: %s",
+                            weir_path_shown(file->name), strerror(errno));
     if (S_ISDIR(stat.st_mode))
         return weir_err_set(err, WEIR_ERR_INPUT, "%s: is a directory; name the files in it",
                             file->name);

@@ -3,6 +3,7 @@
 
 #include "io/kafka_internal.h"
 #include "weir/log.h"
+#include "weir/shown.h"
 
 #define MIB ((size_t)1 << 20)
 #define PREFETCH (32 * MIB)
@@ -11,6 +12,7 @@
 #define FETCH_BYTES (50 * MIB) /* librdkafka's own ceiling of one answer */
 #define FETCH_SHARE 16         /* of what may be queued, in one answer ... */
 #define FETCH_BYTES_MIN MIB    /* ... but not below librdkafka's message.max.bytes */
+#define LOG_BYTES 2048
 #define SCRAM_VERSION 0x020601ff
 
 struct setting {
@@ -107,6 +109,15 @@ static int put(rd_kafka_conf_t *conf, const char *name, const char *value, struc
     return weir_err_set(err, WEIR_ERR_INPUT, "the Kafka property %s: %s", name, words);
 }
 
+/* librdkafka logs a broker's name whole. */
+static int put_brokers(rd_kafka_conf_t *conf, const char *brokers, struct weir_err *err) {
+    if (strchr(brokers, '@'))
+        return weir_err_set(err, WEIR_ERR_INPUT,
+                            "a Kafka broker is host:port, without user and password; those are "
+                            "sasl.username and sasl.password under kafka.rdkafka");
+    return put(conf, "bootstrap.servers", brokers, err);
+}
+
 static int put_all(rd_kafka_conf_t *conf, const struct setting *settings, size_t len,
                    struct weir_err *err) {
     int code = 0;
@@ -165,7 +176,10 @@ static void on_log(const rd_kafka_t *rk, int level, const char *facility, const 
         ours = WEIR_LOG_WARN; /* librdkafka retries whatever it logs: nothing is final here */
     else if (level <= 6)
         ours = WEIR_LOG_INFO;
-    weir_log(ours, "kafka", text, WEIR_STR("facility", facility),
+    char shown[LOG_BYTES]; /* `debug: conf` tells urls as they are */
+    snprintf(shown, sizeof shown, "%s", text);
+    weir_hide_users(shown);
+    weir_log(ours, "kafka", shown, WEIR_STR("facility", facility),
              WEIR_STR("client", rk ? rd_kafka_name(rk) : ""), WEIR_LOG_END);
 }
 
@@ -198,7 +212,7 @@ rd_kafka_conf_t *weir_kafka_conf_new(const struct weir_kafka_options *options,
     int code = put_all(conf, shared, sizeof shared / sizeof *shared, err);
     rd_kafka_conf_set_log_cb(conf, on_log);
     if (code == 0 && options->brokers)
-        code = put(conf, "bootstrap.servers", options->brokers, err);
+        code = put_brokers(conf, options->brokers, err);
     if (code == 0 && options->client_id)
         code = put(conf, "client.id", options->client_id, err);
     if (code == 0)

@@ -10,7 +10,7 @@ LAYERS = ("base", "core", "io", "app")
 # The layer of each public header. A new header is entered here with its layer.
 HEADERS = {
     "base": ("err", "log", "clock", "buf", "number", "memory", "table", "stats",
-             "crash"),
+             "crash", "shown"),
     "core": ("event", "decode", "metric", "plan", "bucket", "partition", "rule", "traffic",
              "rollup", "overlap", "session", "window", "baseline", "detect", "explain"),
     "io": ("kafka", "copy", "redis", "redis_hash", "http", "notify", "file",
