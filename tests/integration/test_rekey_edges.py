@@ -1,17 +1,21 @@
 #!/usr/bin/env python3
 """weir rekey where the records are odd or large, or retention has passed what was copied."""
 
+import json
 import os
 import signal
 import subprocess
 import time
 from collections import Counter
+from datetime import timedelta
 
 import weirtest as t
 import weirtopics
 from weirrekey import Rekey, committed, generated, produce_in_turn, rekey_once, stamps
-from weirstream import PARTITIONS, stream_config
+from weirstream import DAY, PARTITIONS, stream_config
 
+SANITIZED = bool(os.environ.get("WEIR_SANITIZED"))
+MIB = 1 << 20
 
 def too_large(checks):
     """A record that the target does not take: nothing of its transaction is there, and with a
@@ -129,10 +133,39 @@ def retention(checks):
     checks.equal(len(committed(copy)), sum(map(len, parts[:3])), "records of the copy")
 
 
+def bulky(begin, count):
+    """Records of 8 kB, one a second, nothing that compresses well."""
+    for number in range(count):
+        event = {"type": "page_view", "time": (begin + timedelta(seconds=number)).isoformat(),
+                 "session": f"s-{number % 50}", "pad": os.urandom(4000).hex()}
+        yield json.dumps(event).encode()
+
+
+def within_memory(checks):
+    """One partition is a day behind eleven others: what of these waits stays within `memory`, and
+    is read again when its turn comes."""
+    limit, partitions, count = 128, 12, 100 if SANITIZED else 1500
+    config = stream_config("behind-others", partitions, memory=f"{limit}MiB",
+                           sessions={"max_open": 1000})
+    for partition in range(partitions):
+        begin = DAY + timedelta(days=partition > 0)
+        t.produce(config.topic, list(bulky(begin, count)), partition)
+    run = Rekey(config, f"{config.topic}.keyed", "--once")
+    _, status, usage = os.wait4(run.process.pid, 0)
+    run.process.returncode = os.waitstatus_to_exitcode(status)
+    checks.equal(run.process.returncode, 0, f"exit code: {run.log()[-500:]}")
+    checks.contains(run.log(), f"copied {partitions * count} records", "what it says")
+    resident = usage.ru_maxrss / 1024
+    print(f"rekey: {partitions * count * 8000 / MIB:.0f} MiB, one partition behind: {resident:.0f} "
+          f"MiB resident at most, limit {limit} MiB")
+    if not SANITIZED:
+        checks.that(resident < limit, f"{resident:.0f} MiB were resident")
+
+
 def main():
     t.need_services("kcat")
     checks = t.Checks("rekey-edges")
-    checks.run(retention, too_large, odd_records)
+    checks.run(retention, within_memory, too_large, odd_records)
     checks.finish()
 
 
