@@ -308,6 +308,21 @@ static rd_kafka_error_t *produce(struct weir_copier *self, struct weir_copy *cop
     return error;
 }
 
+/* The queue was empty, and yet it is too full for this record. */
+static int never_fits(struct weir_copier *self, const struct weir_copy *copy,
+                      struct weir_err *err) {
+    char kib[24] = "";
+    size_t size = sizeof kib;
+    rd_kafka_conf_get(rd_kafka_conf(self->rk), "queue.buffering.max.kbytes", kib, &size);
+    int status = abort_open(self, err);
+    if (status != 0)
+        return status;
+    return weir_err_set(err, WEIR_ERR_INPUT,
+                        "a record of %zu bytes is larger than the queue to topic %s, which holds "
+                        "%s KiB: raise `memory`, or queue.buffering.max.kbytes in kafka.rdkafka",
+                        copy->key_len + copy->len, rd_kafka_topic_name(self->topic), kib);
+}
+
 int weir_copier_send(struct weir_copier *self, struct weir_copy *copy, struct weir_err *err) {
     int64_t end_us = 0;
     int status = begin(self, err);
@@ -316,6 +331,7 @@ int weir_copier_send(struct weir_copier *self, struct weir_copy *copy, struct we
     if (++self->sent % POLL_EVERY == 0)
         rd_kafka_poll(self->rk, 0);
     for (;;) {
+        bool empty = rd_kafka_outq_len(self->rk) == 0;
         rd_kafka_error_t *error = produce(self, copy);
         if (!error)
             return 0;
@@ -326,6 +342,8 @@ int weir_copier_send(struct weir_copier *self, struct weir_copy *copy, struct we
             !is_patient(self, end_us))
             return give_up(self, "write a record", error, err);
         rd_kafka_error_destroy(error);
+        if (empty)
+            return never_fits(self, copy, err);
         rd_kafka_poll(self->rk, PAUSE_MS);
     }
 }

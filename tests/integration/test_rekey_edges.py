@@ -17,31 +17,56 @@ from weirstream import DAY, PARTITIONS, stream_config
 SANITIZED = bool(os.environ.get("WEIR_SANITIZED"))
 MIB = 1 << 20
 
+def produce_large(config, data):
+    path = os.path.join(config.dir, "large")
+    with open(path, "wb") as out:
+        out.write(data)
+    run = subprocess.run(
+        ["kcat", "-P", "-b", config.brokers, "-t", config.topic, "-p", "0", "-k", "large", "-X",
+         "message.max.bytes=8000000", path], capture_output=True, check=False)
+    if run.returncode != 0:
+        raise t.Failure(f"kcat: {run.stderr}")
+
+
 def too_large(checks):
     """A record that the target does not take: nothing of its transaction is there, and with a
-    larger limit it goes on."""
+    larger limit it goes on. The same with one that the producer's queue does not take."""
     config = stream_config("large")
+
+    def queue(kib):
+        properties = {**config.tree["kafka"]["rdkafka"], "queue.buffering.max.kbytes": kib}
+        config.change(kafka={"rdkafka": properties})
+
+    queue(4096)
     copy = t.make_topic(f"{config.topic}.keyed", PARTITIONS)
-    weirtopics.set_max_message_bytes(config.topic, 4000000)
+    weirtopics.set_max_message_bytes(config.topic, 8000000)
     _, lines = generated(config, 2000)
     produce_in_turn(config.topic, lines)
     large = os.urandom(1000000).hex().encode()  # nothing that compresses well
-    path = os.path.join(config.dir, "large")
-    with open(path, "wb") as out:
-        out.write(large)
-    run = subprocess.run(
-        ["kcat", "-P", "-b", config.brokers, "-t", config.topic, "-p", "0", "-k", "large", "-X",
-         "message.max.bytes=4000000", path], capture_output=True, check=False)
-    checks.equal(run.returncode, 0, f"kcat: {run.stderr}")
-    code, _, err = t.command("rekey", "--config", config.path, "--to", copy, "--once")
-    checks.equal(code, 1, f"exit code: {err[-500:]}")
-    checks.contains(err, f"a record is larger than topic {copy} takes", "what it says")
-    checks.contains(err, "max.message.bytes", "what it says to do")
+    produce_large(config, large)
+
+    def refused(*parts):
+        begun = time.monotonic()
+        code, _, err = t.command("rekey", "--config", config.path, "--to", copy, "--once")
+        checks.equal(code, 1, f"exit code: {err[-500:]}")
+        for part in parts:
+            checks.contains(err, part, "what it says, and to do")
+        checks.that(time.monotonic() - begun < 40, "it says so at once")
+
+    refused(f"a record is larger than topic {copy} takes", "max.message.bytes")
     checks.equal(len(committed(copy)), 0, "records of a transaction that was given up")
-    weirtopics.set_max_message_bytes(copy, 4000000)
+    weirtopics.set_max_message_bytes(copy, 8000000)
     checks.contains(rekey_once(config, copy), f"copied {len(lines) + 1} records", "the next start")
+    larger = os.urandom(2500000).hex().encode()
+    produce_in_turn(config.topic, lines)
+    produce_large(config, larger)
+    refused(f"a record of {len(larger) + len('large')} bytes is larger than the queue to topic {copy}",
+            "raise `memory`, or queue.buffering.max.kbytes in kafka.rdkafka")
+    checks.equal(len(committed(copy)), len(lines) + 1, "nothing of that transaction")
+    queue(8192)
+    checks.contains(rekey_once(config, copy), f"copied {len(lines) + 1} records", "a larger queue")
     found = Counter(value for _, _, value in committed(copy))
-    checks.that(found == Counter([*lines, large]), f"each record once: {len(found)} values")
+    checks.that(found == Counter([*lines, *lines, large, larger]), f"each once: {len(found)} values")
 
 
 ODD = [
