@@ -4,7 +4,7 @@
  *
  * What a transaction holds is there as a whole or not at all. A copier of the same id that starts
  * later ends the open transaction of the one before and shuts it out.
- * Ownership: new/free; records and keys are copied. Thread: one, the consumer's.
+ * Ownership: new/free; copies belong to the caller. Thread: one, the consumer's.
  * Results: 0 done; 1 the transaction is lost and has been aborted (`err` says why): everything
  * since the last commit must be sent again; else negative, and it cannot go on.
  */
@@ -15,6 +15,13 @@
 
 #include "weir/err.h"
 #include "weir/kafka.h"
+
+/* A record out of its batch: its value, headers and time, with the key that it is to have. */
+struct weir_copy;
+/* Takes the headers away from the record. `key` may be NULL. */
+struct weir_copy *weir_copy_new(const struct weir_record *record, const char *key, size_t key_len);
+size_t weir_copy_bytes(const struct weir_copy *copy); /* of memory, about */
+void weir_copy_free(struct weir_copy *copy);
 
 struct weir_copier;
 
@@ -27,9 +34,8 @@ int weir_copier_new(struct weir_copier **copier, const struct weir_kafka_options
 /* What is not committed is as if it had never been. */
 void weir_copier_free(struct weir_copier *copier);
 
-/* With its value, headers and time; `key` may be NULL, and chooses the partition. */
-int weir_copier_send(struct weir_copier *copier, const struct weir_record *record, const char *key,
-                     size_t key_len, struct weir_err *err);
+/* The key chooses the partition. What was sent has no headers any more. */
+int weir_copier_send(struct weir_copier *copier, struct weir_copy *copy, struct weir_err *err);
 /* Everything sent since the last time, and with it the offsets at which the consumer's group reads
  * on. Those below 0 are left out. */
 int weir_copier_commit(struct weir_copier *copier, const struct weir_consumer *consumer,

@@ -2,7 +2,6 @@
 
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "weir/clock.h"
 #include "weir/log.h"
@@ -13,39 +12,14 @@
 #define COMMIT_RECORDS 20000
 #define ABORTS_MAX 10 /* in a row */
 
-/* The way of a record: take it, keep it until no earlier one can come, read its session's id, send
+/* The way of a record: take it, read its session's id, keep it until no earlier one can come, send
  * it under that key; once a second commit all that was sent. */
 
-static struct weir_str id_of(const struct weir_event *event) {
-    return event->session.len > 0 ? event->session : event->visitor;
-}
-
-/* The id of the first session in the record; data NULL when there is none. */
-static struct weir_str find_key(const struct weir_decoded *decoded, bool *mixed) {
-    struct weir_str key = {NULL, 0};
-    *mixed = false;
-    for (size_t i = 0; i < decoded->len; i++) {
-        struct weir_str id = id_of(&decoded->events[i]);
-        if (id.len == 0)
-            continue;
-        if (!key.data)
-            key = id;
-        *mixed |= id.len != key.len || memcmp(id.data, key.data, id.len) != 0;
-    }
-    return key;
-}
-
-static int send(struct weir_rekey *rekey, const struct weir_record *record, struct weir_err *err) {
-    struct weir_decoded decoded;
-    bool mixed;
-    weir_decode(rekey->decoder, record->value, record->len, &decoded);
-    struct weir_str key = find_key(&decoded, &mixed);
+static int send(struct weir_rekey *rekey, struct weir_rekey_kept *kept, struct weir_err *err) {
     rekey->pending.copied++;
-    rekey->pending.mixed += mixed;
-    rekey->pending.unkeyed += key.data == NULL;
-    if (!key.data)
-        return weir_copier_send(rekey->copier, record, record->key, record->key_len, err);
-    return weir_copier_send(rekey->copier, record, key.data, key.len, err);
+    rekey->pending.mixed += kept->mixed;
+    rekey->pending.unkeyed += kept->unkeyed;
+    return weir_copier_send(rekey->copier, kept->copy, err);
 }
 
 /* The transaction is lost: everything since the last commit once more. */
@@ -78,8 +52,8 @@ int weir_rekey_commit(struct weir_rekey *rekey, struct weir_err *err) {
     WEIR_ASSERT(offsets != NULL);
     for (size_t i = 0; i < rekey->sources_len; i++) {
         const struct weir_rekey_source *source = &rekey->sources[i];
-        offsets[i] = (struct weir_topic_partition){source->topic, source->number,
-                                                   weir_rekey_next(source)};
+        offsets[i] =
+            (struct weir_topic_partition){source->topic, source->number, weir_rekey_next(source)};
     }
     int status =
         weir_copier_commit(rekey->copier, rekey->consumer, offsets, rekey->sources_len, err);
@@ -107,10 +81,9 @@ static int send_ready(struct weir_rekey *rekey, struct weir_err *err) {
     int status = 0;
     while (status == 0 && rekey->pending.copied < COMMIT_RECORDS &&
            (source = weir_rekey_first(rekey)) != NULL) {
-        const struct weir_record *record = &source->kept[source->first].record;
         if (rekey->begun_us == 0)
             rekey->begun_us = weir_clock_monotonic_us();
-        status = send(rekey, record, err);
+        status = send(rekey, &source->kept[source->first], err);
         weir_rekey_drop_first(source);
     }
     return status;
@@ -133,7 +106,8 @@ int weir_rekey_step(struct weir_rekey *rekey, struct weir_err *err) {
     if (got < 0)
         return got;
     if (got > 0)
-        weir_rekey_keep(rekey, batch, (size_t)got);
+        weir_rekey_keep(rekey, (size_t)got);
+    weir_batch_free(batch);
     weir_rekey_pass_bare(rekey);
     int status = send_ready(rekey, err);
     if (status > 0)

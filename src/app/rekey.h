@@ -24,29 +24,24 @@ struct weir_rekey_figures {
     uint64_t mixed;   /* with events of several sessions: keyed by the first one's */
 };
 
-/* A batch of the consumer, until all its records are sent. */
-struct weir_rekey_batch {
-    struct weir_batch *batch;
-    size_t left;
-};
-
 struct weir_rekey_kept {
-    struct weir_record record;
-    int64_t time_ms; /* of its first event */
-    struct weir_rekey_batch *batch;
+    struct weir_copy *copy;
+    int64_t offset;
+    int64_t time_ms;     /* of its first event */
+    bool unkeyed, mixed; /* as in the figures */
 };
 
 /* A partition that is copied, and what of it waits for its turn. */
 struct weir_rekey_source {
     int32_t topic, number;
-    int64_t begun, end;      /* where the copy began now; where it ends, INT64_MAX if never */
-    int64_t committed;       /* where the next one is to begin, as far as is known for good */
-    int64_t taken;           /* the first record not taken from the consumer */
-    int64_t time_ms;         /* of the last one that could be read */
+    int64_t begun, end;           /* where the copy began now; where it ends, INT64_MAX if never */
+    int64_t committed;            /* where the next one is to begin, as far as is known for good */
+    int64_t taken;                /* the first record not taken from the consumer */
+    int64_t time_ms;              /* of the last one that could be read */
     struct weir_rekey_kept *kept; /* a ring */
     size_t first, len, cap;       /* cap: a power of two */
-    size_t bytes;
-    bool held; /* too far ahead of the others: not read for now */
+    size_t bytes;                 /* that they take */
+    bool held;                    /* too far ahead of the others: not read for now */
 };
 
 struct weir_rekey {
@@ -63,6 +58,7 @@ struct weir_rekey {
     size_t sources_len;
     int target_partitions;
     bool target_made;
+    bool read_anew;    /* what is held or not has changed, and the consumer does not know yet */
     uint32_t aborts;   /* since the last commit */
     int64_t looked_us; /* for new partitions */
     int64_t begun_us;  /* since when there is something to commit; 0: nothing */
@@ -86,9 +82,15 @@ int weir_rekey_find_sources(struct weir_rekey *rekey, bool append, struct weir_e
 /* Partitions that were added to the topics meanwhile. */
 int weir_rekey_find_new(struct weir_rekey *rekey, struct weir_err *err);
 
+/* rekey_record.c */
+struct weir_rekey_kept weir_rekey_kept_of(const struct weir_rekey *rekey,
+                                          struct weir_rekey_source *source,
+                                          const struct weir_record *record);
+
 /* rekey_merge.c: the records that wait. */
-/* Takes a batch's records; the batch goes back when the last one is sent. */
-void weir_rekey_keep(struct weir_rekey *rekey, struct weir_batch *batch, size_t len);
+/* Takes so many of `records`, copied, as a small one would keep all that was fetched with it. What
+ * a partition has no room for is read again later: it is held. */
+void weir_rekey_keep(struct weir_rekey *rekey, size_t len);
 /* Whose record comes next; NULL while a partition might still bring an earlier one. */
 struct weir_rekey_source *weir_rekey_first(const struct weir_rekey *rekey);
 /* Goes past what lies before the end of a partition without being a record. */
@@ -97,7 +99,7 @@ void weir_rekey_pass_bare(struct weir_rekey *rekey);
 int64_t weir_rekey_next(const struct weir_rekey_source *source);
 void weir_rekey_drop_first(struct weir_rekey_source *source);
 void weir_rekey_drop_all(struct weir_rekey *rekey);
-/* Lets go of partitions that are far ahead of the others, and takes them up again. */
+/* Lets go of partitions that are held, and takes up again those that have room. */
 int weir_rekey_hold(struct weir_rekey *rekey, struct weir_err *err);
 /* The consumer reads on behind what was taken. */
 int weir_rekey_read_on(struct weir_rekey *rekey, struct weir_err *err);

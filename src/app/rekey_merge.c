@@ -6,6 +6,7 @@
 
 #define HOLD_RECORDS 20000
 #define HOLD_BYTES ((size_t)16 << 20)
+#define MEMORY_SHARE 8 /* of `memory`, all that waits may take one part of so many */
 #define RING_MIN 64
 
 static struct weir_rekey_source *source_of(const struct weir_rekey *rekey,
@@ -15,21 +16,6 @@ static struct weir_rekey_source *source_of(const struct weir_rekey *rekey,
             rekey->sources[i].topic == record->topic)
             return &rekey->sources[i];
     return NULL;
-}
-
-/* A time that weir would refuse must not hold its partition back. */
-static int64_t time_of(const struct weir_rekey *rekey, struct weir_rekey_source *source,
-                       const struct weir_record *record) {
-    struct weir_decoded decoded;
-    weir_decode(rekey->decoder, record->value, record->len, &decoded);
-    if (decoded.len == 0 || decoded.events[0].reason != WEIR_OK)
-        return source->time_ms;
-    int64_t time_ms = decoded.events[0].time_ms;
-    int64_t latest_ms = record->timestamp_ms + rekey->config->plan.max_ahead_ms;
-    if (record->timestamp_ms >= 0 && time_ms > latest_ms)
-        return source->time_ms;
-    source->time_ms = time_ms;
-    return time_ms;
 }
 
 static void grow(struct weir_rekey_source *source) {
@@ -44,35 +30,54 @@ static void grow(struct weir_rekey_source *source) {
     source->first = 0;
 }
 
-void weir_rekey_keep(struct weir_rekey *rekey, struct weir_batch *batch, size_t len) {
-    struct weir_rekey_batch *shared = malloc(sizeof *shared);
-    WEIR_ASSERT(shared != NULL);
-    *shared = (struct weir_rekey_batch){.batch = batch};
+/* The bytes that may wait of one partition. */
+static size_t share_of(const struct weir_rekey *rekey) {
+    size_t limit = rekey->config->memory.limit, share = limit / MEMORY_SHARE / rekey->sources_len;
+    return limit == 0 || share > HOLD_BYTES ? HOLD_BYTES : share;
+}
+
+/* Any record finds room where none waits. */
+static bool is_full(const struct weir_rekey *rekey, const struct weir_rekey_source *source) {
+    return source->len >= HOLD_RECORDS || (source->len > 0 && source->bytes >= share_of(rekey));
+}
+
+static size_t bytes_of(const struct weir_rekey_kept *kept) {
+    return 2 * sizeof *kept + weir_copy_bytes(kept->copy); /* the ring may be half empty */
+}
+
+static void push(struct weir_rekey_source *source, struct weir_rekey_kept kept) {
+    if (source->len == source->cap)
+        grow(source);
+    source->kept[(source->first + source->len++) & (source->cap - 1)] = kept;
+    source->taken = kept.offset + 1;
+    source->bytes += bytes_of(&kept);
+}
+
+void weir_rekey_keep(struct weir_rekey *rekey, size_t len) {
     for (size_t i = 0; i < len; i++) {
         const struct weir_record *record = &rekey->records[i];
         struct weir_rekey_source *source = source_of(rekey, record);
-        if (!source || record->offset < source->taken)
+        if (!source || source->held || record->offset < source->taken)
             continue;
-        if (record->offset >= source->end) {
+        if (record->offset >= source->end)
             source->taken = source->end;
-            continue;
-        }
-        if (source->len == source->cap)
-            grow(source);
-        source->kept[(source->first + source->len++) & (source->cap - 1)] =
-            (struct weir_rekey_kept){*record, time_of(rekey, source, record), shared};
-        source->taken = record->offset + 1;
-        source->bytes += record->len;
-        shared->left++;
-    }
-    if (shared->left == 0) {
-        weir_batch_free(batch);
-        free(shared);
+        else if (is_full(rekey, source))
+            source->held = rekey->read_anew = true;
+        else
+            push(source, weir_rekey_kept_of(rekey, source, record));
     }
 }
 
+void weir_rekey_drop_first(struct weir_rekey_source *source) {
+    struct weir_rekey_kept *kept = &source->kept[source->first];
+    source->first = (source->first + 1) & (source->cap - 1);
+    source->len--;
+    source->bytes -= bytes_of(kept);
+    weir_copy_free(kept->copy);
+}
+
 int64_t weir_rekey_next(const struct weir_rekey_source *source) {
-    return source->len > 0 ? source->kept[source->first].record.offset : source->taken;
+    return source->len > 0 ? source->kept[source->first].offset : source->taken;
 }
 
 /* Retention may pass it, as the end of a transaction, and that is no loss; but what reads on before
@@ -94,17 +99,6 @@ static void pass_bare(struct weir_rekey *rekey, struct weir_rekey_source *source
 void weir_rekey_pass_bare(struct weir_rekey *rekey) {
     for (size_t i = 0; i < rekey->sources_len; i++)
         pass_bare(rekey, &rekey->sources[i]);
-}
-
-void weir_rekey_drop_first(struct weir_rekey_source *source) {
-    struct weir_rekey_kept *kept = &source->kept[source->first];
-    source->first = (source->first + 1) & (source->cap - 1);
-    source->len--;
-    source->bytes -= kept->record.len;
-    if (--kept->batch->left > 0)
-        return;
-    weir_batch_free(kept->batch->batch);
-    free(kept->batch);
 }
 
 void weir_rekey_drop_all(struct weir_rekey *rekey) {
@@ -138,6 +132,7 @@ int weir_rekey_read_on(struct weir_rekey *rekey, struct weir_err *err) {
     struct weir_topic_partition *list = calloc(rekey->sources_len + 1, sizeof *list);
     size_t len = 0;
     WEIR_ASSERT(list != NULL);
+    rekey->read_anew = false;
     for (size_t i = 0; i < rekey->sources_len; i++) {
         const struct weir_rekey_source *source = &rekey->sources[i];
         if (!source->held)
@@ -150,13 +145,11 @@ int weir_rekey_read_on(struct weir_rekey *rekey, struct weir_err *err) {
 }
 
 int weir_rekey_hold(struct weir_rekey *rekey, struct weir_err *err) {
-    bool changed = false;
     for (size_t i = 0; i < rekey->sources_len; i++) {
         struct weir_rekey_source *source = &rekey->sources[i];
-        bool full = source->len > HOLD_RECORDS || source->bytes > HOLD_BYTES;
-        bool room = source->len <= HOLD_RECORDS / 4 && source->bytes <= HOLD_BYTES / 4;
-        changed |= source->held ? room : full;
-        source->held = source->held ? !room : full;
+        bool room = source->len <= HOLD_RECORDS / 4 && source->bytes <= share_of(rekey) / 4;
+        rekey->read_anew |= source->held && room;
+        source->held &= !room;
     }
-    return changed ? weir_rekey_read_on(rekey, err) : 0;
+    return rekey->read_anew ? weir_rekey_read_on(rekey, err) : 0;
 }

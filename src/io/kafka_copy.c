@@ -14,6 +14,16 @@
 #define ANSWERS_STEP_MS 500
 #define RECORD_MAX "1000000000" /* the topic's own limit decides, not the client's */
 #define POLL_EVERY 256          /* sends */
+#define HEADER_BYTES 64         /* what rdkafka takes beside name and value */
+#define MALLOC_BYTES 32         /* what malloc takes beside what is asked for, mostly less */
+
+struct weir_copy {
+    rd_kafka_headers_t *headers; /* NULL: none, or they went with the record */
+    int64_t timestamp_ms;
+    size_t key_len, len, bytes;
+    bool has_key, has_value;
+    char data[]; /* key, then value */
+};
 
 struct weir_copier {
     rd_kafka_t *rk;
@@ -219,6 +229,48 @@ void weir_copier_free(struct weir_copier *self) {
     free(self);
 }
 
+/* ---- a record ---- */
+
+static size_t header_bytes(const rd_kafka_headers_t *headers) {
+    const char *name;
+    const void *value;
+    size_t bytes = 0, len;
+    for (size_t i = 0; rd_kafka_header_get_all(headers, i, &name, &value, &len) == 0; i++)
+        bytes += HEADER_BYTES + strlen(name) + len;
+    return bytes;
+}
+
+struct weir_copy *weir_copy_new(const struct weir_record *record, const char *key, size_t key_len) {
+    /* rdkafka's call wants a message that it may change: it gives its headers away */
+    rd_kafka_message_t *message = (rd_kafka_message_t *)(uintptr_t)record->message;
+    size_t bytes = sizeof(struct weir_copy) + key_len + record->len;
+    struct weir_copy *copy = malloc(bytes);
+    WEIR_ASSERT(copy != NULL);
+    *copy = (struct weir_copy){.timestamp_ms = record->timestamp_ms,
+                               .key_len = key_len,
+                               .len = record->len,
+                               .has_key = key != NULL,
+                               .has_value = record->value != NULL};
+    if (rd_kafka_message_detach_headers(message, &copy->headers) == RD_KAFKA_RESP_ERR_NO_ERROR)
+        bytes += header_bytes(copy->headers);
+    copy->bytes = bytes + MALLOC_BYTES;
+    if (key_len > 0)
+        memcpy(copy->data, key, key_len);
+    if (record->len > 0)
+        memcpy(copy->data + key_len, record->value, record->len);
+    return copy;
+}
+
+size_t weir_copy_bytes(const struct weir_copy *copy) {
+    return copy->bytes;
+}
+
+void weir_copy_free(struct weir_copy *copy) {
+    if (copy->headers)
+        rd_kafka_headers_destroy(copy->headers);
+    free(copy);
+}
+
 /* ---- a transaction ---- */
 
 static int begin(struct weir_copier *self, struct weir_err *err) {
@@ -237,31 +289,41 @@ static int begin(struct weir_copier *self, struct weir_err *err) {
     return 0;
 }
 
-static rd_kafka_error_t *produce(struct weir_copier *self, const struct weir_record *record,
-                                 const char *key, size_t key_len) {
-    rd_kafka_headers_t *theirs = NULL, *headers = NULL;
-    /* rdkafka's call wants a message that it may change, and does not change it here */
-    rd_kafka_message_t *message = (rd_kafka_message_t *)(uintptr_t)record->message;
-    if (rd_kafka_message_headers(message, &theirs) == RD_KAFKA_RESP_ERR_NO_ERROR)
-        headers = rd_kafka_headers_copy(theirs);
+static rd_kafka_error_t *produce(struct weir_copier *self, struct weir_copy *copy) {
+    char *key = copy->has_key ? copy->data : NULL;
+    char *value = copy->has_value ? copy->data + copy->key_len : NULL;
     rd_kafka_vu_t parts[] = {
         {.vtype = RD_KAFKA_VTYPE_RKT, .u.rkt = self->topic},
         {.vtype = RD_KAFKA_VTYPE_MSGFLAGS, .u.i = RD_KAFKA_MSG_F_COPY},
-        {.vtype = RD_KAFKA_VTYPE_KEY, .u.mem = {(void *)(uintptr_t)key, key_len}},
-        {.vtype = RD_KAFKA_VTYPE_VALUE, .u.mem = {(void *)(uintptr_t)record->value, record->len}},
+        {.vtype = RD_KAFKA_VTYPE_KEY, .u.mem = {key, copy->key_len}},
+        {.vtype = RD_KAFKA_VTYPE_VALUE, .u.mem = {value, copy->len}},
         {.vtype = RD_KAFKA_VTYPE_TIMESTAMP,
-         .u.i64 = record->timestamp_ms > 0 ? record->timestamp_ms : 0},
-        {.vtype = RD_KAFKA_VTYPE_HEADERS, .u.headers = headers},
+         .u.i64 = copy->timestamp_ms > 0 ? copy->timestamp_ms : 0},
+        {.vtype = RD_KAFKA_VTYPE_HEADERS, .u.headers = copy->headers},
     };
     rd_kafka_error_t *error =
-        rd_kafka_produceva(self->rk, parts, sizeof parts / sizeof *parts - (headers ? 0 : 1));
-    if (error && headers)
-        rd_kafka_headers_destroy(headers); /* ours again, as they were not taken */
+        rd_kafka_produceva(self->rk, parts, sizeof parts / sizeof *parts - (copy->headers ? 0 : 1));
+    if (!error)
+        copy->headers = NULL; /* rdkafka's now */
     return error;
 }
 
-int weir_copier_send(struct weir_copier *self, const struct weir_record *record, const char *key,
-                     size_t key_len, struct weir_err *err) {
+/* The queue was empty, and yet it is too full for this record. */
+static int never_fits(struct weir_copier *self, const struct weir_copy *copy,
+                      struct weir_err *err) {
+    char kib[24] = "";
+    size_t size = sizeof kib;
+    rd_kafka_conf_get(rd_kafka_conf(self->rk), "queue.buffering.max.kbytes", kib, &size);
+    int status = abort_open(self, err);
+    if (status != 0)
+        return status;
+    return weir_err_set(err, WEIR_ERR_INPUT,
+                        "a record of %zu bytes is larger than the queue to topic %s, which holds "
+                        "%s KiB: raise `memory`, or queue.buffering.max.kbytes in kafka.rdkafka",
+                        copy->key_len + copy->len, rd_kafka_topic_name(self->topic), kib);
+}
+
+int weir_copier_send(struct weir_copier *self, struct weir_copy *copy, struct weir_err *err) {
     int64_t end_us = 0;
     int status = begin(self, err);
     if (status != 0)
@@ -269,7 +331,8 @@ int weir_copier_send(struct weir_copier *self, const struct weir_record *record,
     if (++self->sent % POLL_EVERY == 0)
         rd_kafka_poll(self->rk, 0);
     for (;;) {
-        rd_kafka_error_t *error = produce(self, record, key, key_len);
+        bool empty = rd_kafka_outq_len(self->rk) == 0;
+        rd_kafka_error_t *error = produce(self, copy);
         if (!error)
             return 0;
         end_us = end_us ? end_us : weir_clock_monotonic_us() + PATIENCE_US;
@@ -279,6 +342,8 @@ int weir_copier_send(struct weir_copier *self, const struct weir_record *record,
             !is_patient(self, end_us))
             return give_up(self, "write a record", error, err);
         rd_kafka_error_destroy(error);
+        if (empty)
+            return never_fits(self, copy, err);
         rd_kafka_poll(self->rk, PAUSE_MS);
     }
 }

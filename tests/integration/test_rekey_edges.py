@@ -1,43 +1,72 @@
 #!/usr/bin/env python3
 """weir rekey where the records are odd or large, or retention has passed what was copied."""
 
+import json
 import os
 import signal
 import subprocess
 import time
 from collections import Counter
+from datetime import timedelta
 
 import weirtest as t
 import weirtopics
 from weirrekey import Rekey, committed, generated, produce_in_turn, rekey_once, stamps
-from weirstream import PARTITIONS, stream_config
+from weirstream import DAY, PARTITIONS, stream_config
+
+SANITIZED = bool(os.environ.get("WEIR_SANITIZED"))
+MIB = 1 << 20
+
+def produce_large(config, data):
+    path = os.path.join(config.dir, "large")
+    with open(path, "wb") as out:
+        out.write(data)
+    run = subprocess.run(
+        ["kcat", "-P", "-b", config.brokers, "-t", config.topic, "-p", "0", "-k", "large", "-X",
+         "message.max.bytes=8000000", path], capture_output=True, check=False)
+    if run.returncode != 0:
+        raise t.Failure(f"kcat: {run.stderr}")
 
 
 def too_large(checks):
     """A record that the target does not take: nothing of its transaction is there, and with a
-    larger limit it goes on."""
+    larger limit it goes on. The same with one that the producer's queue does not take."""
     config = stream_config("large")
+
+    def queue(kib):
+        properties = {**config.tree["kafka"]["rdkafka"], "queue.buffering.max.kbytes": kib}
+        config.change(kafka={"rdkafka": properties})
+
+    queue(4096)
     copy = t.make_topic(f"{config.topic}.keyed", PARTITIONS)
-    weirtopics.set_max_message_bytes(config.topic, 4000000)
+    weirtopics.set_max_message_bytes(config.topic, 8000000)
     _, lines = generated(config, 2000)
     produce_in_turn(config.topic, lines)
     large = os.urandom(1000000).hex().encode()  # nothing that compresses well
-    path = os.path.join(config.dir, "large")
-    with open(path, "wb") as out:
-        out.write(large)
-    run = subprocess.run(
-        ["kcat", "-P", "-b", config.brokers, "-t", config.topic, "-p", "0", "-k", "large", "-X",
-         "message.max.bytes=4000000", path], capture_output=True, check=False)
-    checks.equal(run.returncode, 0, f"kcat: {run.stderr}")
-    code, _, err = t.command("rekey", "--config", config.path, "--to", copy, "--once")
-    checks.equal(code, 1, f"exit code: {err[-500:]}")
-    checks.contains(err, f"a record is larger than topic {copy} takes", "what it says")
-    checks.contains(err, "max.message.bytes", "what it says to do")
+    produce_large(config, large)
+
+    def refused(*parts):
+        begun = time.monotonic()
+        code, _, err = t.command("rekey", "--config", config.path, "--to", copy, "--once")
+        checks.equal(code, 1, f"exit code: {err[-500:]}")
+        for part in parts:
+            checks.contains(err, part, "what it says, and to do")
+        checks.that(time.monotonic() - begun < 40, "it says so at once")
+
+    refused(f"a record is larger than topic {copy} takes", "max.message.bytes")
     checks.equal(len(committed(copy)), 0, "records of a transaction that was given up")
-    weirtopics.set_max_message_bytes(copy, 4000000)
+    weirtopics.set_max_message_bytes(copy, 8000000)
     checks.contains(rekey_once(config, copy), f"copied {len(lines) + 1} records", "the next start")
+    larger = os.urandom(2500000).hex().encode()
+    produce_in_turn(config.topic, lines)
+    produce_large(config, larger)
+    refused(f"a record of {len(larger) + len('large')} bytes is larger than the queue to topic {copy}",
+            "raise `memory`, or queue.buffering.max.kbytes in kafka.rdkafka")
+    checks.equal(len(committed(copy)), len(lines) + 1, "nothing of that transaction")
+    queue(8192)
+    checks.contains(rekey_once(config, copy), f"copied {len(lines) + 1} records", "a larger queue")
     found = Counter(value for _, _, value in committed(copy))
-    checks.that(found == Counter([*lines, large]), f"each record once: {len(found)} values")
+    checks.that(found == Counter([*lines, *lines, large, larger]), f"each once: {len(found)} values")
 
 
 ODD = [
@@ -129,10 +158,39 @@ def retention(checks):
     checks.equal(len(committed(copy)), sum(map(len, parts[:3])), "records of the copy")
 
 
+def bulky(begin, count):
+    """Records of 8 kB, one a second, nothing that compresses well."""
+    for number in range(count):
+        event = {"type": "page_view", "time": (begin + timedelta(seconds=number)).isoformat(),
+                 "session": f"s-{number % 50}", "pad": os.urandom(4000).hex()}
+        yield json.dumps(event).encode()
+
+
+def within_memory(checks):
+    """One partition is a day behind eleven others: what of these waits stays within `memory`, and
+    is read again when its turn comes."""
+    limit, partitions, count = 128, 12, 100 if SANITIZED else 1500
+    config = stream_config("behind-others", partitions, memory=f"{limit}MiB",
+                           sessions={"max_open": 1000})
+    for partition in range(partitions):
+        begin = DAY + timedelta(days=partition > 0)
+        t.produce(config.topic, list(bulky(begin, count)), partition)
+    run = Rekey(config, f"{config.topic}.keyed", "--once")
+    _, status, usage = os.wait4(run.process.pid, 0)
+    run.process.returncode = os.waitstatus_to_exitcode(status)
+    checks.equal(run.process.returncode, 0, f"exit code: {run.log()[-500:]}")
+    checks.contains(run.log(), f"copied {partitions * count} records", "what it says")
+    resident = usage.ru_maxrss / 1024
+    print(f"rekey: {partitions * count * 8000 / MIB:.0f} MiB, one partition behind: {resident:.0f} "
+          f"MiB resident at most, limit {limit} MiB")
+    if not SANITIZED:
+        checks.that(resident < limit, f"{resident:.0f} MiB were resident")
+
+
 def main():
     t.need_services("kcat")
     checks = t.Checks("rekey-edges")
-    checks.run(retention, too_large, odd_records)
+    checks.run(retention, within_memory, too_large, odd_records)
     checks.finish()
 
 

@@ -242,6 +242,12 @@ def secure_kafka(checks):
     checks.equal(weir.stop(), 0, "exit code")
     checks.that(plain["brokers"] != config.tree["kafka"]["brokers"], "the secure listener was used")
 
+    code, out, err = t.command("rekey", "--config", config.path, "--to", f"{config.topic}.keyed",
+                               "--once")
+    checks.equal(code, 0, f"exit code of rekey: {err[-500:]}")
+    checks.contains(out, f"copied {total} records", "what rekey says")
+    said += out + err
+
     authority(config.dir, "stranger")
     for what, change, part in (
         ("a wrong password", {"sasl.password_file": "wrong"}, "Authentication failed"),
