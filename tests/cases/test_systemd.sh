@@ -24,6 +24,8 @@ check_equal "what systemd says of the unit" "$errors" ""
 
 # What the unit says of exit codes is what weir has.
 check "only a person helps after 1, 2 and 4" grep -qx 'RestartPreventExitStatus=1 2 4' "$unit"
+check "nothing before weir run can fail, as systemd would start that again for ever" \
+    bash -c '! grep -E "^ExecStartPre=|^ExecCondition=" "$1"' - "$unit"
 check "systemd before 253 falls back to notify" grep -Pzoq '\nType=notify\nType=notify-reload\n' "$unit"
 check "the watchdog is on" grep -q '^WatchdogSec=' "$unit"
 check_done systemd

@@ -33,7 +33,7 @@ mount -t overlay -o "lowerdir=/etc,upperdir=/run/test/etc,workdir=/run/over" ove
 mount --bind /run/test/bin /usr/local/bin
 mount -t tmpfs tmpfs /tmp
 mount -t tmpfs tmpfs /var/tmp
-umount -R /sys/fs/cgroup
+umount -R /sys/fs/cgroup || :
 mount -t cgroup2 none /sys/fs/cgroup
 mount -o remount,bind,ro /
 mount --make-rshared /
