@@ -124,9 +124,11 @@ class Log:
         assert not self.wanted
         if events == 0:
             return
-        # the end is in order: or the last windows would depend on when they were looked at
-        for part in (events - 2000, 2000) if self.hostile else (events,):
-            faults = ("--faults", FAULTS) if self.hostile and part > 2000 else ()
+        parts = [(events, ())]
+        if self.hostile:  # but for the end: or the last windows would say when they were looked at
+            end = min(2000, events // 2)
+            parts = [(events - end, ("--faults", FAULTS)), (end, ())]
+        for part, faults in parts:
             keyed = generated(part, self.hours, *faults)
             feed(self.topic, keyed, self.brokers)
             self.newest = json.loads(keyed[-1][1])["time"]
