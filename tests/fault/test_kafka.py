@@ -43,7 +43,8 @@ def leader_change(checks):
     log.wait_counted(config, weir)
     f.settle(config)
     sinks.wait_empty(config)
-    checks.equal(weir.stop(), 0, "exit code")
+    # Kafka's client leaves the group slowly where the coordinator has just moved
+    checks.equal(weir.stop(60), 0, "exit code")
     figures.take(weir)
     f.same_dump(checks, log, config, "leader change")
     told = sinks.check(checks, config, "leader change")
