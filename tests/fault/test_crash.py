@@ -134,7 +134,7 @@ def firing_somewhere(config, weir):
 def sinks_refuse(checks):
     """It dies while neither the webhook nor the topic takes an alert: when the webhook has refused
     one, and its successor when the topic has. The third one finds all of it in the queues."""
-    log = f.Log(20000)
+    log = f.Log(20000, hostile=True)
     sinks = f.Sinks()
     config = log.config("refused", f.STEADILY, sinks.config())
     figures, redis = f.Figures("kill -9 while the sinks refuse"), t.Redis()
