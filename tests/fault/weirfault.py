@@ -33,7 +33,8 @@ STEADILY = {**STATIC, "queued.max.messages.kbytes": 512}
 
 # So lately that no partition passes for idle at its claim (its watermark would move by the clock),
 # and so long ago that no event lies ahead of the clock.
-START = time.time() - 20 * 3600
+HOURS = 20
+START = time.time() - HOURS * 3600
 NO_TICKS = {"idle_timeout": "1d", "allowed_lateness": "400d"}
 # hostile records, some of them too late to count
 FAULTS = "late=2%,delayed=4%,disorder=10%,duplicates=3%,malformed=2%"
