@@ -103,6 +103,9 @@ const char *weir_config_find(const char *given);
 /* Finds and loads it for a command: the mistakes go to standard error. -WEIR_ERR_USAGE when none is
  * found. */
 int weir_config_load_or_say(struct weir_config **config, const char *path);
+/* What is wrong only with several properties of kafka.rdkafka together, or with a file that one of
+ * them names: before any broker is asked. 0, or -WEIR_ERR_INPUT with the place and the reason. */
+int weir_config_check_clients(const struct weir_config *config, struct weir_err *err);
 /* As weir_config_load for one rules file alone; metrics and windows are checked when `config` is
  * not NULL. */
 int weir_config_load_rules(struct weir_rules *rules, const char *path,

@@ -19,7 +19,8 @@
 /* Borrowed for the time of the handler's call; `path` comes with its %-escapes resolved. */
 struct weir_request {
     const char *method, *path;
-    const char *(*query)(const struct weir_request *request, const char *name); /* NULL: absent */
+    const char *(*query)(const struct weir_request *request, const char *name);  /* NULL: absent */
+    const char *(*header)(const struct weir_request *request, const char *name); /* likewise */
     void *internal;
 };
 

@@ -179,8 +179,9 @@ int weir_producer_begin(struct weir_producer *producer, struct weir_err *err);
 int weir_producer_commit(struct weir_producer *producer, int timeout_ms, struct weir_err *err);
 
 /* Calls `each` with the header's value of every record that has it, in the last `max` offsets of
- * each partition of the topic. A topic that does not exist has none. The topic should have no other
- * writers of transactions: one that they leave open hides what follows it. */
+ * each partition of the topic, as they ended when it was asked; of transactions only what was
+ * committed. A topic that does not exist has none. -WEIR_ERR_UNREACHABLE when it took longer than
+ * timeout_ms: another writer's transaction that is open is waited for, as it hides what follows. */
 int weir_kafka_tail(const struct weir_kafka_options *options, const char *topic, const char *header,
                     int64_t max, int timeout_ms,
                     void (*each)(void *context, const char *value, size_t len), void *context,

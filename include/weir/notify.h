@@ -41,6 +41,9 @@ struct weir_notify;
 /* -WEIR_ERR_UNREACHABLE when memory is out. */
 int weir_notify_new(struct weir_notify **notify, struct weir_err *err);
 void weir_notify_free(struct weir_notify *notify);
+/* From another thread: a send that is under way has five seconds more, whatever the sink's time-out
+ * is, and then fails as one that is worth trying again. */
+void weir_notify_stop(struct weir_notify *notify);
 
 /* Sends one alert to a webhook or Alertmanager sink: 0 when the receiver took it (2xx), else
  * -WEIR_ERR_UNREACHABLE (worth trying again: network, 3xx, 408, 425, 429, 5xx) or -WEIR_ERR_INPUT

@@ -41,6 +41,17 @@ struct weir_reply {
 };
 void weir_reply_free(struct weir_reply *reply);
 
+/* What a command is answered with. */
+enum weir_shape {
+    WEIR_SHAPE_TEXT,   /* a text or nil; `len` is 1 */
+    WEIR_SHAPE_TEXTS,  /* an array of texts, `len` of them at a time */
+    WEIR_SHAPE_FIELDS, /* an array of `len`, each a text or nil */
+};
+/* 0 when it is that. Else -WEIR_ERR_UNREACHABLE in Redis's words, or because it is anything else: a
+ * server that is none may say what it likes. */
+int weir_reply_expect(const struct weir_reply *reply, enum weir_shape shape, size_t len,
+                      struct weir_err *err);
+
 /* `url`: redis://[user[:password]@]host[:port][/db] or unix:///path; hosts with commas between them
  * are a cluster's; redis+sentinel://[user:password@]host[:port],.../primary[/db]; rediss for TLS,
  * with ?ca_file=...&cert_file=...&key_file=... The password never appears in an error. Does not

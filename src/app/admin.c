@@ -6,8 +6,10 @@
 #include <string.h>
 
 #include "app/admin_parts.h"
+#include "weir/clock.h"
 
 #define ADMIN_TIMEOUT_MS 2000
+#define AWAY_US 1000000 /* at least, and as long as it took: half of the time is for others */
 #define SENTENCE_MAX 1024
 
 #define DASHBOARD_ROUTES "<!-- routes -->" /* where they stand in the page */
@@ -63,6 +65,21 @@ void weir_admin_free(struct weir_admin *admin) {
     free(admin);
 }
 
+int weir_admin_reach_redis(struct weir_admin *admin, struct weir_err *err) {
+    int64_t began_us = weir_clock_monotonic_us();
+    if (began_us < admin->away_until_us) {
+        *err = admin->away;
+        return -err->code;
+    }
+    int result = weir_view_ping(&admin->view, err);
+    if (result == 0)
+        return 0;
+    int64_t now_us = weir_clock_monotonic_us(), took_us = now_us - began_us;
+    admin->away_until_us = now_us + (took_us > AWAY_US ? took_us : AWAY_US);
+    admin->away = *err;
+    return result;
+}
+
 /* ---- answers ---- */
 
 static int append(const char *bytes, size_t len, void *context) {
@@ -77,16 +94,20 @@ void weir_admin_put_json(struct weir_response *response, int status, json_t *tre
     json_decref(tree);
 }
 
+json_t *weir_admin_text(char *text) {
+    json_t *json = json_string(text);
+    for (char *at = text; !json && *at; at++)
+        *at = (char)(*at & 0x80 ? '?' : *at);
+    return json ? json : json_string(text);
+}
+
 void weir_admin_put_error(struct weir_response *response, int status, const char *format, ...) {
     char sentence[SENTENCE_MAX];
     va_list args;
     va_start(args, format);
     vsnprintf(sentence, sizeof sentence, format, args);
     va_end(args);
-    json_t *tree = json_pack("{s:s}", "error", sentence);
-    if (!tree) /* the request's bytes, repeated in the sentence, are not UTF-8 */
-        tree = json_pack("{s:s}", "error", "the request has bytes in it that are not UTF-8");
-    weir_admin_put_json(response, status, tree);
+    weir_admin_put_json(response, status, json_pack("{s:o}", "error", weir_admin_text(sentence)));
 }
 
 static void put_routes(struct weir_buf *body) {
@@ -124,11 +145,8 @@ static void put_not_found(const struct weir_request *request, struct weir_respon
     for (size_t i = 0; i < ROUTES; i++)
         json_array_append_new(paths, json_string(routes[i].path));
     snprintf(sentence, sizeof sentence, "there is no %.200s", request->path);
-    json_t *error = json_string(sentence);
-    weir_admin_put_json(response, 404,
-                        json_pack("{s:o, s:o}", "error",
-                                  error ? error : json_string("there is no such path"), "paths",
-                                  paths));
+    weir_admin_put_json(
+        response, 404, json_pack("{s:o, s:o}", "error", weir_admin_text(sentence), "paths", paths));
 }
 
 void weir_admin_handle(void *admin, const struct weir_request *request,

@@ -92,7 +92,7 @@ void weir_admin_windows(struct weir_admin *admin, const struct weir_request *req
     struct weir_err err;
     if (!take_window(admin, request, response, &window))
         return;
-    int result = weir_view_ping(&admin->view, &err);
+    int result = weir_admin_reach_redis(admin, &err);
     if (result == 0)
         result = weir_view_windows(&admin->view, window, &tree, &err);
     put_tree(response, result, tree, &err);
@@ -106,7 +106,7 @@ void weir_admin_segments(struct weir_admin *admin, const struct weir_request *re
     if (!take_window(admin, request, response, &window) ||
         !take_dimension(admin, request, response, &dimension))
         return;
-    int result = weir_view_ping(&admin->view, &err);
+    int result = weir_admin_reach_redis(admin, &err);
     if (result == 0)
         result = weir_view_segments(&admin->view, window ? window : admin->view.windows[0],
                                     dimension, &tree, &err);
@@ -127,7 +127,7 @@ void weir_admin_series(struct weir_admin *admin, const struct weir_request *requ
         weir_admin_put_error(response, 400, "`from` is later than `to`; swap them");
         return;
     }
-    int result = weir_view_ping(&admin->view, &err);
+    int result = weir_admin_reach_redis(admin, &err);
     if (result == 0)
         result = weir_view_series(&admin->view, window ? window : admin->view.windows[0], from_ms,
                                   to_ms, limit, &tree, &err);
@@ -141,7 +141,7 @@ void weir_admin_alerts(struct weir_admin *admin, const struct weir_request *requ
     struct weir_err err;
     if (!take_limit(request, response, &limit))
         return;
-    int result = weir_view_ping(&admin->view, &err);
+    int result = weir_admin_reach_redis(admin, &err);
     if (result == 0)
         result = weir_view_alerts(&admin->view, limit, &tree, &err);
     put_tree(response, result, tree, &err);
@@ -152,7 +152,7 @@ void weir_admin_partitions(struct weir_admin *admin, const struct weir_request *
     json_t *tree = NULL;
     struct weir_err err;
     (void)request;
-    int result = weir_view_ping(&admin->view, &err);
+    int result = weir_admin_reach_redis(admin, &err);
     if (result == 0)
         result = weir_view_partitions(&admin->view, &tree, &err);
     put_tree(response, result, tree, &err);

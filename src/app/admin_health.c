@@ -3,6 +3,8 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
+#include <strings.h>
 
 #include "app/admin_parts.h"
 #include "app/metrics_text.h"
@@ -75,19 +77,26 @@ void weir_admin_metrics(struct weir_admin *admin, const struct weir_request *req
 
 /* ---- health ---- */
 
-static void add_reason(json_t *reasons, const char *format, ...)
+/* Counted apart from the list, so that whatever befalls their words they make a no. */
+struct reasons {
+    json_t *list;
+    size_t len;
+};
+
+static void add_reason(struct reasons *reasons, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
-static void add_reason(json_t *reasons, const char *format, ...) {
+static void add_reason(struct reasons *reasons, const char *format, ...) {
     char text[REASON_MAX];
     va_list args;
     va_start(args, format);
     vsnprintf(text, sizeof text, format, args);
     va_end(args);
-    json_array_append_new(reasons, json_string(text));
+    json_array_append_new(reasons->list, weir_admin_text(text));
+    reasons->len++;
 }
 
 static void check_life(const struct weir_service *service,
-                       const struct weir_worker_figures *workers, json_t *reasons) {
+                       const struct weir_worker_figures *workers, struct reasons *reasons) {
     int64_t now_us = weir_clock_monotonic_us();
     for (int i = 0; i < service->workers_len; i++) {
         int64_t silent_us = now_us - workers[i].seen_us;
@@ -107,24 +116,28 @@ static void check_life(const struct weir_service *service,
 }
 
 static void check_workers(const struct weir_service *service,
-                          const struct weir_worker_figures *workers, json_t *reasons) {
+                          const struct weir_worker_figures *workers, struct reasons *reasons) {
     for (int i = 0; i < service->workers_len; i++) {
         if (!workers[i].kafka_up)
             add_reason(reasons, "worker %d does not reach Kafka", i);
         if (workers[i].stalled)
-            add_reason(reasons, "worker %d stands still: Redis does not take its commits", i);
+            add_reason(reasons,
+                       workers[i].redis_up
+                           ? "worker %d stands still: Kafka does not take its dead letters"
+                           : "worker %d stands still: Redis does not take its commits",
+                       i);
         else if (!workers[i].redis_up)
             add_reason(reasons, "worker %d does not reach Redis", i);
     }
 }
 
-static void check_redis(struct weir_admin *admin, json_t *reasons) {
+static void check_redis(struct weir_admin *admin, struct reasons *reasons) {
     struct weir_err err;
-    if (weir_view_ping(&admin->view, &err) != 0)
+    if (weir_admin_reach_redis(admin, &err) != 0)
         add_reason(reasons, "%s", err.text);
 }
 
-static void check_evaluator(const struct weir_service *service, json_t *reasons) {
+static void check_evaluator(const struct weir_service *service, struct reasons *reasons) {
     struct weir_evaluator_figures figures;
     if (!service->evaluator)
         return;
@@ -133,41 +146,58 @@ static void check_evaluator(const struct weir_service *service, json_t *reasons)
         add_reason(reasons, "the evaluator does not reach Redis");
 }
 
-static void put_verdict(struct weir_response *response, const char *name, json_t *reasons) {
-    bool good = json_array_size(reasons) == 0;
+static void put_verdict(struct weir_response *response, const char *name, struct reasons *reasons) {
+    bool good = reasons->len == 0;
     json_t *tree = json_pack("{s:b}", name, good);
     if (!good)
-        json_object_set(tree, "reasons", reasons);
+        json_object_set(tree, "reasons", reasons->list);
     weir_admin_put_json(response, good ? 200 : 503, tree);
-    json_decref(reasons);
+    json_decref(reasons->list);
 }
 
 void weir_admin_healthy(struct weir_admin *admin, const struct weir_request *request,
                         struct weir_response *response) {
     struct weir_worker_figures *workers = copy_workers(admin->service);
-    json_t *reasons = json_array();
+    struct reasons reasons = {.list = json_array()};
     (void)request;
-    check_life(admin->service, workers, reasons);
-    put_verdict(response, "healthy", reasons);
+    check_life(admin->service, workers, &reasons);
+    put_verdict(response, "healthy", &reasons);
     free_workers(workers, admin->service);
 }
 
 void weir_admin_ready(struct weir_admin *admin, const struct weir_request *request,
                       struct weir_response *response) {
     struct weir_worker_figures *workers = copy_workers(admin->service);
-    json_t *reasons = json_array();
+    struct reasons reasons = {.list = json_array()};
     (void)request;
-    check_redis(admin, reasons);
-    check_life(admin->service, workers, reasons);
-    check_workers(admin->service, workers, reasons);
-    check_evaluator(admin->service, reasons);
-    put_verdict(response, "ready", reasons);
+    check_redis(admin, &reasons);
+    check_life(admin->service, workers, &reasons);
+    check_workers(admin->service, workers, &reasons);
+    check_evaluator(admin->service, &reasons);
+    put_verdict(response, "ready", &reasons);
     free_workers(workers, admin->service);
+}
+
+/* ---- reload ---- */
+
+/* A browser says of which page a request is; programs that are none say nothing. */
+static bool is_foreign(const struct weir_request *request) {
+    const char *site = request->header(request, "Sec-Fetch-Site");
+    const char *origin = request->header(request, "Origin");
+    if (site) /* only to https and to the browser's own machine */
+        return strcmp(site, "same-origin") != 0 && strcmp(site, "none") != 0;
+    if (!origin)
+        return false;
+    const char *host = request->header(request, "Host"), *its = strstr(origin, "://");
+    return !host || !its || strcasecmp(its + 3, host) != 0;
 }
 
 void weir_admin_reload(struct weir_admin *admin, const struct weir_request *request,
                        struct weir_response *response) {
-    (void)request;
+    if (is_foreign(request)) {
+        weir_admin_put_error(response, 403, "a page of another site may not reload weir");
+        return;
+    }
     atomic_store(&admin->service->reload_wanted, true);
     weir_admin_put_json(response, 202,
                         json_pack("{s:s}", "reload", "asked for; the log says what came of it"));

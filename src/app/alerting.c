@@ -139,7 +139,7 @@ static int load_hash(struct weir_evaluator *e, const char *rest, struct weir_rep
     weir_name_key(key, sizeof key, e->config->kafka.group, "%s", rest);
     const char *question[] = {"HGETALL", key};
     int status = weir_redis_append(e->redis, 2, question, NULL, err);
-    return status == 0 ? weir_gather_answer(e, reply, err) : status;
+    return status == 0 ? weir_gather_answer(e, WEIR_SHAPE_TEXTS, 2, reply, err) : status;
 }
 
 int weir_alerting_load(struct weir_evaluator *e, struct weir_err *err) {
@@ -173,14 +173,16 @@ int weir_alerting_load(struct weir_evaluator *e, struct weir_err *err) {
     return 0;
 }
 
-static void load_silences(struct weir_evaluator *e) {
+/* Without knowing them nothing is told: who leads only now has none of an earlier step. */
+static int load_silences(struct weir_evaluator *e, struct weir_err *err) {
     struct weir_reply *reply = NULL;
-    struct weir_err err;
-    if (load_hash(e, "silences", &reply, &err) != 0)
-        return; /* those of the last step still hold */
+    int status = load_hash(e, "silences", &reply, err);
+    if (status != 0)
+        return status;
     weir_silences_close(&e->silences);
     weir_silences_load(&e->silences, reply, weir_clock_wall_ms());
     weir_reply_free(reply);
+    return 0;
 }
 
 /* ---- telling ---- */
@@ -383,10 +385,11 @@ static void save_all(struct weir_evaluator *e) {
     }
 }
 
-void weir_alerting_step(struct weir_evaluator *e, const bool *moved) {
+int weir_alerting_step(struct weir_evaluator *e, const bool *moved, struct weir_err *err) {
     const struct weir_rules *rules = &e->config->rules;
-    if (rules->len > 0)
-        load_silences(e);
+    int status = rules->len > 0 ? load_silences(e, err) : 0;
+    if (status != 0)
+        return status;
     if (e->tells_again) {
         save_all(e);
         weir_told_again(e);
@@ -400,6 +403,7 @@ void weir_alerting_step(struct weir_evaluator *e, const bool *moved) {
         if (moved[w] && weir_rollup_as_of(e->rollup, w) > e->judged_ms[w])
             e->judged_ms[w] = weir_rollup_as_of(e->rollup, w);
     weir_alerting_orphans(e);
+    return 0;
 }
 
 static bool has_rule(const struct weir_evaluator *e, uint64_t print) {

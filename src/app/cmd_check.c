@@ -78,24 +78,18 @@ static int load(struct weir_config **config, const char *path) {
     return print_problems(&problems);
 }
 
-/* What is wrong only with several properties together, or with a file that one of them names. */
-static int check_clients(const struct weir_config *config) {
-    struct weir_err err = {0};
-    if (!config->rdkafka_place ||
-        weir_kafka_check_clients(&config->kafka, config->dead_letter_topic, &err) == 0)
-        return 0;
-    printf("%s: %s\n1 mistake\n", config->rdkafka_place, err.text);
-    return WEIR_ERR_INPUT;
-}
-
 static int check_config(const char *path) {
     struct weir_config *config = NULL;
+    struct weir_err err;
     int code = load(&config, path);
     if (code != 0)
         return code;
-    code = check_clients(config);
-    if (code == 0)
+    if (weir_config_check_clients(config, &err) == 0) {
         print_digest(config);
+    } else {
+        printf("%s\n1 mistake\n", err.text);
+        code = WEIR_ERR_INPUT;
+    }
     weir_config_free(config);
     return code;
 }

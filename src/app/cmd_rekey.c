@@ -98,7 +98,7 @@ static bool is_stopping(void) {
 static int copy(struct weir_rekey *rekey, struct weir_err *err) {
     for (;;) {
         bool ends = is_stopping();
-        if (ends && rekey->pending.copied == 0)
+        if (ends && rekey->begun_us == 0)
             return 0;
         int status = ends ? 0 : weir_rekey_step(rekey, err);
         if (status < 0)

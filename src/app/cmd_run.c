@@ -67,7 +67,12 @@ static int check_complete(const struct weir_config *config, struct weir_err *err
 static int load(const char *path, struct weir_config **config) {
     struct weir_err err;
     int status = weir_config_load_or_say(config, path);
-    if (status == 0 && (status = check_complete(*config, &err)) != 0) {
+    if (status != 0)
+        return status;
+    status = check_complete(*config, &err);
+    if (status == 0) /* first: a mistake is no service that is away, which would be tried again */
+        status = weir_config_check_clients(*config, &err);
+    if (status != 0) {
         fprintf(stderr, "%s\n", err.text);
         weir_config_free(*config);
     }

@@ -82,22 +82,25 @@ static void show_offsets(struct weir_worker *w) {
         weir_consumer_commit_for_display(w->consumer, w->offsets, len);
 }
 
-/* Redis is away: the group's membership is kept by polling, nothing is consumed, and the same
- * commits are tried again. */
-static void stall(struct weir_worker *w) {
+/* Redis is away, or Kafka with dead letters (`letters`): the group's membership is kept by polling,
+ * nothing is consumed, and the same commits are tried again. */
+static void stall(struct weir_worker *w, bool letters) {
     struct weir_err ignored;
-    w->figures.redis_errors++;
+    const char *what = letters ? "cannot commit; consuming stops until Kafka has the dead letters"
+                               : "cannot commit; consuming stops until Redis answers";
     if (strncmp(w->why, w->err.text, sizeof w->why - 1) != 0) { /* once for each reason */
         snprintf(w->why, sizeof w->why, "%.255s", w->err.text);
         weir_log(WEIR_LOG_WARN, "worker",
-                 w->figures.stalled ? "still no commit, for another reason"
-                                    : "cannot commit; consuming stops until Redis answers",
+                 w->figures.stalled ? "still no commit, for another reason" : what,
                  WEIR_STR("why", w->err.text), WEIR_INT("worker", w->number), WEIR_LOG_END);
     }
-    weir_redis_disconnect(w->redis); /* late answers would be taken for those of the next try */
+    if (!letters) {
+        w->figures.redis_errors++;
+        weir_redis_disconnect(w->redis); /* late answers would be taken for those of the next try */
+    }
     weir_consumer_pause(w->consumer, &ignored);
     w->figures.stalled = true;
-    w->figures.redis_up = false;
+    w->figures.redis_up = letters;
     w->backoff_ms = w->backoff_ms ? w->backoff_ms * 2 : BACKOFF_MIN_MS;
     if (w->backoff_ms > BACKOFF_MAX_MS)
         w->backoff_ms = BACKOFF_MAX_MS;
@@ -107,7 +110,9 @@ static void stall(struct weir_worker *w) {
 static void go_on(struct weir_worker *w) {
     if (!w->figures.stalled)
         return;
-    weir_log(WEIR_LOG_INFO, "worker", "Redis answers again; consuming goes on",
+    weir_log(WEIR_LOG_INFO, "worker",
+             w->figures.redis_up ? "Kafka has the dead letters; consuming goes on"
+                                 : "Redis answers again; consuming goes on",
              WEIR_INT("worker", w->number),
              WEIR_INT("duplicates", (int64_t)weir_store_duplicates(w->store)), WEIR_LOG_END);
     w->figures.stalled = false;
@@ -121,13 +126,14 @@ int weir_commit_all(struct weir_worker *w) {
     int64_t start_us = weir_clock_monotonic_us();
     w->commit_us = start_us + w->config->commit_interval_ms * 1000;
     int status = weir_dead_letter_flush(w);
+    bool letters = status != 0;
     weir_crash_point("commit_begin");
     if (status == 0)
         status = send_all(w);
     if (status == 0)
         status = read_all(w);
     if (status == -WEIR_ERR_UNREACHABLE) {
-        stall(w);
+        stall(w, letters);
         weir_commit_show_figures(w);
         return 0;
     }

@@ -227,6 +227,14 @@ void weir_load_kafka(struct weir_loader *loader, struct weir_config *config) {
                                                   map->line, map->column, map->path);
 }
 
+int weir_config_check_clients(const struct weir_config *config, struct weir_err *err) {
+    struct weir_err said;
+    if (!config->rdkafka_place ||
+        weir_kafka_check_clients(&config->kafka, config->dead_letter_topic, &said) == 0)
+        return 0;
+    return weir_err_set(err, WEIR_ERR_INPUT, "%s: %s", config->rdkafka_place, said.text);
+}
+
 /* Everything but letters and digits as %XX, so that it cannot be taken for the url's own. */
 static const char *escaped(struct weir_arena *arena, const char *text) {
     struct weir_buf out;

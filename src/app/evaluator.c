@@ -20,8 +20,13 @@
 /* The way of a window: keep the lease, look how far the partitions are, gather what changed, add
  * it up, check the data's quality, evaluate the rules, publish. */
 
+void weir_evaluator_lives(struct weir_evaluator *e) {
+    atomic_store(&e->seen_us, weir_clock_monotonic_us());
+}
+
 int weir_evaluator_keep_lease(struct weir_evaluator *e, struct weir_err *err) {
     int64_t now_us = weir_clock_monotonic_us();
+    weir_evaluator_lives(e);
     if (e->leader && now_us - e->lease_us < LEASE_KEEP_US)
         return 0;
     struct weir_reply *reply = NULL;
@@ -50,6 +55,7 @@ int weir_evaluator_keep_lease(struct weir_evaluator *e, struct weir_err *err) {
 
 void weir_evaluator_keep_meanwhile(void *evaluator) {
     struct weir_evaluator *e = evaluator;
+    weir_evaluator_lives(e);
     if (e->leader && weir_evaluator_keep_lease(e, &e->kept_err) != 0)
         e->leader = false;
 }
@@ -161,7 +167,7 @@ static int step(struct weir_evaluator *e, int64_t watermark_ms, struct weir_err 
     weir_publish_begin(e);
     status = weir_publish_windows(e, moved, err);
     if (status == 0)
-        weir_alerting_step(e, moved);
+        status = weir_alerting_step(e, moved, err);
     end_stage(e, WEIR_STAGE_WRITE, &since_us);
     weir_crash_point("publish_begin");
     if (status == 0)
@@ -203,7 +209,7 @@ static int look(struct weir_evaluator *e, struct weir_err *err) {
 static void show_figures(struct weir_evaluator *e) {
     struct weir_evaluator_figures *figures = &e->figures;
     figures->leader = e->leader;
-    figures->seen_us = weir_clock_monotonic_us();
+    weir_evaluator_lives(e);
     if (!e->leader)
         figures->split_ratio = -1;
     figures->partitions = (uint32_t)e->members_len;
@@ -271,8 +277,9 @@ int weir_evaluator_start(struct weir_evaluator **evaluator, const struct weir_co
     WEIR_ASSERT(e != NULL);
     weir_token_make(e->token, WEIR_TOKEN_LEN);
     e->config = config;
+    e->plan = &config->plan;
     e->figures.redis_up = true;
-    e->shown.seen_us = weir_clock_monotonic_us();
+    weir_evaluator_lives(e);
     e->figures.split_ratio = -1;
     e->as_of_ms = INT64_MIN;
     pthread_mutex_init(&e->lock, NULL);
@@ -326,4 +333,5 @@ void weir_evaluator_figures(struct weir_evaluator *e, struct weir_evaluator_figu
     pthread_mutex_lock(&e->lock);
     *figures = e->shown;
     pthread_mutex_unlock(&e->lock);
+    figures->seen_us = atomic_load(&e->seen_us);
 }

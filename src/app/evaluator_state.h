@@ -101,8 +101,10 @@ struct weir_field_names {
 struct weir_evaluator {
     const struct weir_config *config;      /* of the service; see weir_evaluator_reload */
     const struct weir_config *next_config; /* guarded by lock; NULL when there is none */
+    const struct weir_plan *plan; /* of the config at the start, which outlives every reload */
     pthread_t thread;
     _Atomic bool stopping;
+    _Atomic int64_t seen_us; /* the last sign of life; figures are shown less often */
     struct weir_redis *redis;
     struct weir_script lease, publish;
     char lease_key[1024], published_key[1024];
@@ -161,6 +163,9 @@ int weir_evaluator_keep_lease(struct weir_evaluator *evaluator, struct weir_err 
 /* The same from within the sums: what it met is in `kept_err`, its code 0 when nothing. */
 void weir_evaluator_keep_meanwhile(void *evaluator);
 
+/* A sign of life, also from within a step that takes long. */
+void weir_evaluator_lives(struct weir_evaluator *evaluator);
+
 /* gather.c: every function 0 or -WEIR_ERR_UNREACHABLE. */
 /* Which partitions there are, and how far each has come. */
 int weir_gather_members(struct weir_evaluator *evaluator, struct weir_err *err);
@@ -169,10 +174,10 @@ int64_t weir_gather_watermark(const struct weir_evaluator *evaluator);
 /* The buckets that changed since the last time, into the rollup, which will go to that time. */
 int weir_gather_buckets(struct weir_evaluator *evaluator, int64_t watermark_ms,
                         struct weir_err *err);
-/* The next answer to what was asked. An error of Redis's own is a failure too: it must not pass for
- * an empty answer. */
-int weir_gather_answer(struct weir_evaluator *evaluator, struct weir_reply **reply,
-                       struct weir_err *err);
+/* The next answer to what was asked, of the shape that it must have (see weir_reply_expect). An
+ * error of Redis's own is a failure too: it must not pass for an empty answer. */
+int weir_gather_answer(struct weir_evaluator *evaluator, enum weir_shape shape, size_t len,
+                       struct weir_reply **reply, struct weir_err *err);
 /* Forgets all that was read; under a new lease also that values were put together. */
 void weir_gather_reset(struct weir_evaluator *evaluator);
 
@@ -187,8 +192,9 @@ int weir_splits_look(struct weir_evaluator *evaluator, struct weir_err *err);
 /* Has the windows added up that rules compare with. */
 void weir_alerting_prepare(struct weir_evaluator *evaluator);
 int weir_alerting_load(struct weir_evaluator *evaluator, struct weir_err *err);
-/* Steps every rule whose window moved (moved[w]), and adds what follows to the words. */
-void weir_alerting_step(struct weir_evaluator *evaluator, const bool *moved);
+/* Steps every rule whose window moved (moved[w]), and adds what follows to the words. 0, or
+ * negative when the silences cannot be learnt. */
+int weir_alerting_step(struct weir_evaluator *evaluator, const bool *moved, struct weir_err *err);
 /* Ends alerts whose rule is gone. */
 void weir_alerting_orphans(struct weir_evaluator *evaluator);
 /* What a rule looks at: one of the config's metrics, or a counter. */

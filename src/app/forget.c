@@ -72,6 +72,13 @@ static int ask(struct weir_redis *redis, struct weir_reply **reply, enum weir_re
     return status;
 }
 
+/* An array of texts, `step` at a time. */
+static int ask_list(struct weir_redis *redis, struct weir_reply **reply, size_t step,
+                    struct weir_err *err, int argc, const char *const *argv) {
+    int status = ask(redis, reply, WEIR_REPLY_ARRAY, err, argc, argv);
+    return status == 0 ? weir_reply_expect(*reply, WEIR_SHAPE_TEXTS, step, err) : status;
+}
+
 static size_t items_of(const struct weir_reply *reply) {
     return reply ? reply->items_len : 0;
 }
@@ -131,8 +138,7 @@ static int forget_partition(struct weir_redis *redis, const struct weir_config *
     struct broom broom = {redis, 0};
     snprintf(tag, sizeof tag, "weir:{%s.%s}", config->kafka.group, name);
     snprintf(key, sizeof key, "%s:t", tag);
-    int status =
-        ask(redis, &buckets, WEIR_REPLY_ARRAY, err, 4, (const char *[]){"ZRANGE", key, "0", "-1"});
+    int status = ask_list(redis, &buckets, 1, err, 4, (const char *[]){"ZRANGE", key, "0", "-1"});
     snprintf(key, sizeof key, "%s:meta", tag);
     if (status == 0)
         status = ask(redis, &meta, WEIR_REPLY_ARRAY, err, 4,
@@ -164,8 +170,7 @@ static int forget_segments(struct weir_redis *redis, const char *group, const ch
     struct weir_reply *values = NULL;
     struct broom broom = {redis, 0};
     snprintf(key, sizeof key, "weir:{%s}:top:%s:%s", group, window, dimension);
-    int status =
-        ask(redis, &values, WEIR_REPLY_ARRAY, err, 4, (const char *[]){"ZRANGE", key, "0", "-1"});
+    int status = ask_list(redis, &values, 1, err, 4, (const char *[]){"ZRANGE", key, "0", "-1"});
     for (size_t i = 0; status == 0 && i < items_of(values); i++)
         status = sweep_named(&broom, err, "weir:{%s}:now:%s:%s:%s", group, window, dimension,
                              values->items[i]->text);
@@ -204,7 +209,7 @@ static int forget_published(struct weir_redis *redis, const char *group, struct 
     struct broom broom = {redis, 0};
     const char *dimensions = "";
     weir_name_key(key, sizeof key, group, "published");
-    int status = ask(redis, &fields, WEIR_REPLY_ARRAY, err, 2, (const char *[]){"HGETALL", key});
+    int status = ask_list(redis, &fields, 2, err, 2, (const char *[]){"HGETALL", key});
     for (size_t i = 0; status == 0 && i + 1 < items_of(fields); i += 2)
         if (strcmp(fields->items[i]->text, "dimensions") == 0)
             dimensions = fields->items[i + 1]->text;
@@ -223,7 +228,7 @@ int weir_forget_group(struct weir_redis *redis, const struct weir_config *config
     struct weir_reply *members = NULL;
     struct broom broom = {redis, 0};
     weir_name_key(key, sizeof key, config->kafka.group, "partitions");
-    int status = ask(redis, &members, WEIR_REPLY_ARRAY, err, 2, (const char *[]){"SMEMBERS", key});
+    int status = ask_list(redis, &members, 1, err, 2, (const char *[]){"SMEMBERS", key});
     for (size_t i = 0; status == 0 && i < items_of(members); i++)
         status = condemn_partition(redis, config, members->items[i]->text, err);
     for (size_t i = 0; status == 0 && i < items_of(members); i++)

@@ -13,15 +13,19 @@
 #define ASKED_AT_ONCE 100 /* buckets; Redis holds their bytes until they are read */
 #define WAIT_AT_MOST 16   /* buckets that may wait here for their dictionaries */
 
-int weir_gather_answer(struct weir_evaluator *e, struct weir_reply **reply, struct weir_err *err) {
+int weir_gather_answer(struct weir_evaluator *e, enum weir_shape shape, size_t len,
+                       struct weir_reply **reply, struct weir_err *err) {
     int status = weir_redis_read(e->redis, reply, err);
-    if (status != 0 || (*reply)->type != WEIR_REPLY_ERROR)
+    weir_evaluator_lives(e);
+    if (status != 0)
         return status;
-    weir_err_set(err, WEIR_ERR_UNREACHABLE, "Redis answered: %s", (*reply)->text);
-    weir_reply_free(*reply);
-    *reply = NULL;
-    weir_redis_disconnect(e->redis);
-    return -WEIR_ERR_UNREACHABLE;
+    status = weir_reply_expect(*reply, shape, len, err);
+    if (status != 0) {
+        weir_reply_free(*reply);
+        *reply = NULL;
+        weir_redis_disconnect(e->redis); /* more answers may be due */
+    }
+    return status;
 }
 
 static int64_t number_of(const struct weir_reply *reply, int64_t otherwise) {
@@ -68,7 +72,7 @@ static int read_set(struct weir_evaluator *e, struct weir_err *err) {
     weir_name_key(key, sizeof key, e->config->kafka.group, "partitions");
     int status = weir_redis_append(e->redis, 2, (const char *[]){"SMEMBERS", key}, NULL, err);
     if (status == 0)
-        status = weir_gather_answer(e, &reply, err);
+        status = weir_gather_answer(e, WEIR_SHAPE_TEXTS, 1, &reply, err);
     if (status != 0)
         return status;
     qsort(reply->items, reply->items_len, sizeof(struct weir_reply *), by_name);
@@ -119,7 +123,7 @@ int weir_gather_members(struct weir_evaluator *e, struct weir_err *err) {
     }
     for (size_t i = 0; i < e->members_len && status == 0; i++) {
         struct weir_reply *reply = NULL;
-        status = weir_gather_answer(e, &reply, err);
+        status = weir_gather_answer(e, WEIR_SHAPE_FIELDS, META_FIELDS, &reply, err);
         if (status != 0)
             break;
         take_meta(&e->members[i], reply, e->config->plan.fingerprint);
@@ -173,7 +177,7 @@ static int damaged(struct weir_err *err, const struct weir_member *member, const
 static int read_values(struct weir_evaluator *e, struct weir_member *member, struct weir_err *err) {
     for (uint32_t d = 0; d < e->config->plan.dimensions_len; d++) {
         struct weir_reply *reply = NULL;
-        int status = weir_gather_answer(e, &reply, err);
+        int status = weir_gather_answer(e, WEIR_SHAPE_TEXT, 1, &reply, err);
         if (status != 0)
             return status;
         bool text = reply->type == WEIR_REPLY_TEXT;
@@ -235,7 +239,7 @@ static int ask_member(struct weir_evaluator *e, const struct weir_member *member
 static int read_bucket(struct weir_evaluator *e, struct weir_member *member, const char *name,
                        struct weir_reply **waits, struct weir_err *err) {
     struct weir_reply *bytes = NULL;
-    int status = weir_gather_answer(e, &bytes, err);
+    int status = weir_gather_answer(e, WEIR_SHAPE_TEXT, 1, &bytes, err);
     if (status == 0)
         status = take_bucket(e, member, name, bytes, err);
     if (status == 1)
@@ -290,7 +294,7 @@ static int ask_names(struct weir_evaluator *e, struct moved *moved, size_t *len,
         moved[(*len)++].member = member;
     }
     for (size_t i = 0; i < *len && status == 0; i++)
-        status = weir_gather_answer(e, &moved[i].names, err);
+        status = weir_gather_answer(e, WEIR_SHAPE_TEXTS, 1, &moved[i].names, err);
     return status;
 }
 
@@ -331,7 +335,7 @@ int weir_gather_buckets(struct weir_evaluator *e, int64_t watermark_ms, struct w
 void weir_gather_reset(struct weir_evaluator *e) {
     uint32_t keep = e->leader ? weir_rollup_keep(e->rollup) : WEIR_KEEP_ALL;
     weir_rollup_free(e->rollup);
-    e->rollup = weir_rollup_new(&e->config->plan);
+    e->rollup = weir_rollup_new(e->plan); /* keeps it */
     WEIR_ASSERT(e->rollup != NULL);
     weir_rollup_limit(e->rollup, e->config->memory.windows, keep);
     weir_rollup_meanwhile(e->rollup, weir_evaluator_keep_meanwhile, e);

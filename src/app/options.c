@@ -51,7 +51,9 @@ static const struct weir_option options[] = {
     {"kafka.group", TEXT, "weir", .min = 1, .max = 200, CONFIG(kafka.group),
      .help = "the consumer group; also the name under which Redis holds the figures"},
     {"kafka.start", TEXT, "earliest", .example = "2024-01-31T00:00:00Z", .max = 64,
-     .help = "where to begin while there is no state yet: `earliest`, `latest` or a time"},
+     .help =
+         "where to begin while there is no state yet: `earliest`, `latest` (a partition that comes "
+         "later is read from its first record) or a time"},
     {"kafka.dead_letter_topic", TEXT, .example = "shop.events.dlq", .min = 1, .max = 249,
      CONFIG(dead_letter_topic),
      .help = "takes the records that cannot be counted; without it they are counted, logged and "

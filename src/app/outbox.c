@@ -330,6 +330,9 @@ void weir_outbox_stop(struct weir_outbox *outbox) {
     pthread_cond_broadcast(&outbox->stopped);
     pthread_mutex_unlock(&outbox->lock);
     for (uint32_t i = 0; i < outbox->started; i++)
+        if (outbox->posts[i].notify)
+            weir_notify_stop(outbox->posts[i].notify);
+    for (uint32_t i = 0; i < outbox->started; i++)
         pthread_join(outbox->posts[i].thread, NULL);
     for (uint32_t i = 0; i < outbox->len; i++)
         close_post(&outbox->posts[i]);

@@ -101,8 +101,13 @@ static int first_offset(struct weir_worker *w, struct weir_owned *owned, int64_t
     owned->end = high;
     if (w->rebuild)
         return 0;
-    if (w->config->start == WEIR_START_LATEST)
-        *offset = high;
+    if (w->config->start == WEIR_START_LATEST) { /* but nothing of a partition that came later */
+        int32_t began = 0;
+        status = weir_store_began(w->store, topic_of(w, owned), owned->number + 1, &began, &w->err);
+        if (status != 0)
+            return status;
+        *offset = owned->number < began ? high : low;
+    }
     if (w->config->start == WEIR_START_TIME)
         *offset = weir_consumer_offset_at(w->consumer, owned->topic, owned->number,
                                           w->config->start_time_ms, &w->err);

@@ -318,7 +318,7 @@ static void delete_old(struct weir_evaluator *e, struct place *place,
  * back and forth between two looks, and the script sees only the last state. */
 static int check_last(struct weir_evaluator *e, struct weir_err *err) {
     struct weir_reply *reply = NULL;
-    int status = weir_gather_answer(e, &reply, err);
+    int status = weir_gather_answer(e, WEIR_SHAPE_FIELDS, 2, &reply, err);
     if (status != 0)
         return status;
     const char *number = reply->items[0]->text, *word = reply->items[1]->text;
@@ -349,7 +349,7 @@ static int publish_segments(struct weir_evaluator *e, uint32_t window, struct ra
     for (uint32_t d = 0; d < e->config->plan.dimensions_len; d++) {
         struct weir_reply *old = NULL;
         struct place place = place_of(e, window, (int)d);
-        int status = weir_gather_answer(e, &old, err);
+        int status = weir_gather_answer(e, WEIR_SHAPE_TEXTS, 1, &old, err);
         if (status != 0)
             return status;
         delete_old(e, &place, old);
@@ -453,7 +453,7 @@ int weir_publish_load(struct weir_evaluator *e, struct weir_err *err) {
     if (status == 0)
         status = weir_redis_append(e->redis, 2, question, NULL, err);
     if (status == 0)
-        status = weir_gather_answer(e, &reply, err);
+        status = weir_gather_answer(e, WEIR_SHAPE_TEXTS, 2, &reply, err);
     if (status != 0)
         return status;
     e->number = 0;

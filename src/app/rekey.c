@@ -56,13 +56,13 @@ static int start_over(struct weir_rekey *rekey, struct weir_err *err) {
         return -err->code;
     weir_rekey_drop_all(rekey);
     rekey->pending = (struct weir_rekey_figures){0};
-    rekey->begun_us = 0;
     for (size_t i = 0; i < rekey->sources_len; i++) {
         struct weir_rekey_source *source = &rekey->sources[i];
-        source->next = source->taken = source->committed;
+        source->taken = source->committed;
         source->held = false;
     }
     weir_clock_sleep_ms(POLL_MS * rekey->aborts);
+    rekey->begun_us = weir_clock_monotonic_us(); /* Kafka may not know yet what was passed */
     return weir_rekey_read_on(rekey, err);
 }
 
@@ -78,7 +78,8 @@ int weir_rekey_commit(struct weir_rekey *rekey, struct weir_err *err) {
     WEIR_ASSERT(offsets != NULL);
     for (size_t i = 0; i < rekey->sources_len; i++) {
         const struct weir_rekey_source *source = &rekey->sources[i];
-        offsets[i] = (struct weir_topic_partition){source->topic, source->number, source->next};
+        offsets[i] = (struct weir_topic_partition){source->topic, source->number,
+                                                   weir_rekey_next(source)};
     }
     int status =
         weir_copier_commit(rekey->copier, rekey->consumer, offsets, rekey->sources_len, err);
@@ -88,7 +89,7 @@ int weir_rekey_commit(struct weir_rekey *rekey, struct weir_err *err) {
     if (status != 0)
         return status;
     for (size_t i = 0; i < rekey->sources_len; i++)
-        rekey->sources[i].committed = rekey->sources[i].next;
+        rekey->sources[i].committed = weir_rekey_next(&rekey->sources[i]);
     add_figures(rekey);
     rekey->aborts = 0;
     rekey->begun_us = 0;
@@ -110,7 +111,6 @@ static int send_ready(struct weir_rekey *rekey, struct weir_err *err) {
         if (rekey->begun_us == 0)
             rekey->begun_us = weir_clock_monotonic_us();
         status = send(rekey, record, err);
-        source->next = record->offset + 1;
         weir_rekey_drop_first(source);
     }
     return status;
@@ -119,7 +119,7 @@ static int send_ready(struct weir_rekey *rekey, struct weir_err *err) {
 static void show_progress(struct weir_rekey *rekey) {
     int64_t done = 0, total = 0;
     for (size_t i = 0; rekey->once && i < rekey->sources_len; i++) {
-        done += rekey->sources[i].next - rekey->sources[i].begun;
+        done += weir_rekey_next(&rekey->sources[i]) - rekey->sources[i].begun;
         total += rekey->sources[i].end - rekey->sources[i].begun;
     }
     weir_progress_update(&rekey->progress, rekey->figures.copied + rekey->pending.copied, done,
@@ -134,6 +134,7 @@ int weir_rekey_step(struct weir_rekey *rekey, struct weir_err *err) {
         return got;
     if (got > 0)
         weir_rekey_keep(rekey, batch, (size_t)got);
+    weir_rekey_pass_bare(rekey);
     int status = send_ready(rekey, err);
     if (status > 0)
         return start_over(rekey, err);
@@ -146,7 +147,7 @@ int weir_rekey_step(struct weir_rekey *rekey, struct weir_err *err) {
     show_progress(rekey);
     bool done = rekey->once && status == 0;
     for (size_t i = 0; i < rekey->sources_len && done; i++)
-        done = weir_rekey_is_done(rekey, &rekey->sources[i]);
+        done = weir_rekey_is_done(&rekey->sources[i]);
     return status == 0 ? done : status;
 }
 

@@ -40,8 +40,8 @@ struct weir_rekey_kept {
 struct weir_rekey_source {
     int32_t topic, number;
     int64_t begun, end;      /* where the copy began now; where it ends, INT64_MAX if never */
-    int64_t next, committed; /* the first record not sent yet; the same as of the last commit */
-    int64_t taken;           /* the first one not taken from the consumer */
+    int64_t committed;       /* where the next one is to begin, as far as is known for good */
+    int64_t taken;           /* the first record not taken from the consumer */
     int64_t time_ms;         /* of the last one that could be read */
     struct weir_rekey_kept *kept; /* a ring */
     size_t first, len, cap;       /* cap: a power of two */
@@ -65,7 +65,7 @@ struct weir_rekey {
     bool target_made;
     uint32_t aborts;   /* since the last commit */
     int64_t looked_us; /* for new partitions */
-    int64_t begun_us;  /* when the first record after the last commit was sent; 0: none was */
+    int64_t begun_us;  /* since when there is something to commit; 0: nothing */
     struct weir_rekey_figures figures, pending; /* committed, and since then */
     struct weir_progress progress;
 };
@@ -91,12 +91,16 @@ int weir_rekey_find_new(struct weir_rekey *rekey, struct weir_err *err);
 void weir_rekey_keep(struct weir_rekey *rekey, struct weir_batch *batch, size_t len);
 /* Whose record comes next; NULL while a partition might still bring an earlier one. */
 struct weir_rekey_source *weir_rekey_first(const struct weir_rekey *rekey);
+/* Goes past what lies before the end of a partition without being a record. */
+void weir_rekey_pass_bare(struct weir_rekey *rekey);
+/* The first offset that holds a record that was not sent. */
+int64_t weir_rekey_next(const struct weir_rekey_source *source);
 void weir_rekey_drop_first(struct weir_rekey_source *source);
 void weir_rekey_drop_all(struct weir_rekey *rekey);
 /* Lets go of partitions that are far ahead of the others, and takes them up again. */
 int weir_rekey_hold(struct weir_rekey *rekey, struct weir_err *err);
 /* The consumer reads on behind what was taken. */
 int weir_rekey_read_on(struct weir_rekey *rekey, struct weir_err *err);
-bool weir_rekey_is_done(const struct weir_rekey *rekey, const struct weir_rekey_source *source);
+bool weir_rekey_is_done(const struct weir_rekey_source *source);
 
 #endif

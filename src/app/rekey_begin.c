@@ -102,7 +102,7 @@ static int begin_at(struct weir_rekey *rekey, struct weir_rekey_source *source, 
                             "again; copy what is there into another topic",
                             source->number, topic_of(rekey, source->topic), (long long)begin,
                             (long long)low, (long long)high);
-    source->begun = source->next = source->taken = source->committed = begin;
+    source->begun = source->taken = source->committed = begin;
     if (rekey->once)
         source->end = high;
     return 0;

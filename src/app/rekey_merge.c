@@ -2,6 +2,7 @@
 #include <stdlib.h>
 
 #include "app/rekey.h"
+#include "weir/clock.h"
 
 #define HOLD_RECORDS 20000
 #define HOLD_BYTES ((size_t)16 << 20)
@@ -70,6 +71,31 @@ void weir_rekey_keep(struct weir_rekey *rekey, struct weir_batch *batch, size_t 
     }
 }
 
+int64_t weir_rekey_next(const struct weir_rekey_source *source) {
+    return source->len > 0 ? source->kept[source->first].record.offset : source->taken;
+}
+
+/* Retention may pass it, as the end of a transaction, and that is no loss; but what reads on before
+ * it would be refused then. So it is committed, too, though nothing is sent with it. */
+static void pass_bare(struct weir_rekey *rekey, struct weir_rekey_source *source) {
+    int64_t to = source->taken, was = weir_rekey_next(source);
+    weir_consumer_at_end(rekey->consumer, source->topic, source->number, &to);
+    if (source->held || to <= source->taken || source->taken >= source->end)
+        return;
+    source->taken = to < source->end ? to : source->end;
+    if (source->len > 0)
+        return;
+    if (source->committed == was) /* an abort undoes nothing of it */
+        source->committed = source->taken;
+    if (rekey->begun_us == 0)
+        rekey->begun_us = weir_clock_monotonic_us();
+}
+
+void weir_rekey_pass_bare(struct weir_rekey *rekey) {
+    for (size_t i = 0; i < rekey->sources_len; i++)
+        pass_bare(rekey, &rekey->sources[i]);
+}
+
 void weir_rekey_drop_first(struct weir_rekey_source *source) {
     struct weir_rekey_kept *kept = &source->kept[source->first];
     source->first = (source->first + 1) & (source->cap - 1);
@@ -87,12 +113,8 @@ void weir_rekey_drop_all(struct weir_rekey *rekey) {
             weir_rekey_drop_first(&rekey->sources[i]);
 }
 
-bool weir_rekey_is_done(const struct weir_rekey *rekey, const struct weir_rekey_source *source) {
-    int64_t next = source->taken;
-    if (source->len > 0)
-        return false;
-    weir_consumer_at_end(rekey->consumer, source->topic, source->number, &next);
-    return next >= source->end || source->taken >= source->end;
+bool weir_rekey_is_done(const struct weir_rekey_source *source) {
+    return source->len == 0 && source->taken >= source->end;
 }
 
 struct weir_rekey_source *weir_rekey_first(const struct weir_rekey *rekey) {
@@ -105,7 +127,7 @@ struct weir_rekey_source *weir_rekey_first(const struct weir_rekey *rekey) {
                 first = source;
         } else if (source->held ||
                    (!weir_consumer_at_end(rekey->consumer, source->topic, source->number, NULL) &&
-                    !weir_rekey_is_done(rekey, source))) {
+                    !weir_rekey_is_done(source))) {
             return NULL;
         }
     }

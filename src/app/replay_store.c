@@ -58,6 +58,8 @@ static int check_group(struct weir_redis *redis, const char *group, struct weir_
     struct weir_reply *members = NULL, *alerts = NULL;
     weir_name_key(key, sizeof key, group, "partitions");
     int status = ask(redis, &members, WEIR_REPLY_ARRAY, err, "SMEMBERS", key, NULL);
+    if (status == 0)
+        status = weir_reply_expect(members, WEIR_SHAPE_TEXTS, 1, err);
     size_t len = members ? members->items_len : 0;
     for (size_t i = 0; i < len && status == 0; i++) {
         snprintf(what, sizeof what, "partition %.300s", members->items[i]->text);

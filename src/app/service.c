@@ -112,6 +112,12 @@ bool weir_service_failed(const struct weir_service *service) {
     return false;
 }
 
+/* Nobody reads one any more that neither is the present one nor that of the start. */
+static void free_reloaded(const struct weir_service *service, struct weir_config *config) {
+    if (config != service->started)
+        weir_config_free(config);
+}
+
 int weir_service_stop(struct weir_service *service, struct weir_err *err) {
     int status = 0;
     weir_http_free(service->http);
@@ -129,11 +135,9 @@ int weir_service_stop(struct weir_service *service, struct weir_err *err) {
     weir_outbox_stop(service->outbox);
     weir_evaluator_stop(service->evaluator);
     weir_admin_free(service->admin);
-    for (size_t i = 0; i < service->old_configs_len; i++)
-        weir_config_free(service->old_configs[i]);
-    free(service->old_configs);
     pthread_mutex_destroy(&service->lock);
-    weir_config_free(service->config);
+    free_reloaded(service, service->config);
+    weir_config_free(service->started);
     return status;
 }
 
@@ -208,13 +212,6 @@ void weir_service_watch_rebuild(struct weir_service *service) {
 
 /* ---- reload ---- */
 
-static void keep_old(struct weir_service *service, struct weir_config *config) {
-    size_t bytes = (service->old_configs_len + 1) * sizeof(struct weir_config *);
-    service->old_configs = realloc(service->old_configs, bytes);
-    WEIR_ASSERT(service->old_configs != NULL);
-    service->old_configs[service->old_configs_len++] = config;
-}
-
 static int load(struct weir_config **config, const struct weir_service *service,
                 const struct weir_config *started) {
     struct weir_problems problems = {0};
@@ -262,15 +259,16 @@ void weir_service_reload(struct weir_service *service) {
     struct weir_outbox *old = service->outbox;
     service->outbox = NULL;
     pthread_mutex_unlock(&service->lock);
-    weir_outbox_stop(old); /* its queues live in Redis; may take a sink's time-out */
+    weir_outbox_stop(old); /* its queues live in Redis; may take some seconds */
     struct weir_outbox *new = NULL;
     if (weir_outbox_start(&new, fresh, is_leader, service->evaluator, &err) != 0)
         weir_log(WEIR_LOG_ERROR, "reload", err.text, WEIR_LOG_END);
     pthread_mutex_lock(&service->lock);
     service->outbox = new;
-    keep_old(service, service->config); /* the workers still read it */
+    struct weir_config *last = service->config;
     service->config = fresh;
     pthread_mutex_unlock(&service->lock);
+    free_reloaded(service, last);
     weir_log(WEIR_LOG_INFO, "reload", "rules, sinks and log level are taken over",
              WEIR_INT("rules", (int64_t)fresh->rules.len),
              WEIR_INT("sinks", (int64_t)fresh->sinks_len), WEIR_LOG_END);

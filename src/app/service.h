@@ -18,12 +18,11 @@
 struct weir_admin;
 
 struct weir_service {
-    pthread_mutex_t lock;       /* guards config and outbox, which a reload replaces: hold it in
-                                   other threads while using them */
-    struct weir_config *config; /* the present one */
-    const struct weir_config *started; /* the first one: what a reload does not take stays its */
-    struct weir_config **old_configs;  /* earlier ones, which workers still read */
-    size_t old_configs_len;
+    pthread_mutex_t lock;        /* guards config and outbox, which a reload replaces: hold it in
+                                    other threads while using them */
+    struct weir_config *config;  /* the present one */
+    struct weir_config *started; /* the first one: workers read it, and what a reload does not take
+                                    stays its */
     struct weir_worker **workers;
     int workers_len;
     struct weir_evaluator *evaluator;

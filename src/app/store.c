@@ -77,9 +77,8 @@ static int load_values(struct weir_store *s, const char *tag, struct weir_partit
             status = weir_redis_read(s->redis, &reply, err);
         if (status != 0)
             break;
-        if (reply->type == WEIR_REPLY_ERROR)
-            status = redis_says(err, reply);
-        else if (reply->type == WEIR_REPLY_TEXT)
+        status = weir_reply_expect(reply, WEIR_SHAPE_TEXT, 1, err);
+        if (status == 0 && reply->type == WEIR_REPLY_TEXT)
             status = weir_partition_import(partition, keys[got], reply->text, reply->len, err);
         weir_reply_free(reply);
         got++;
@@ -98,8 +97,8 @@ static int load(struct weir_store *s, const char *tag, struct weir_partition *pa
     int status = weir_redis_do(s->redis, &reply, err, "ZRANGE", touched, "0", "-1", NULL);
     if (status != 0)
         return status;
-    if (reply->type != WEIR_REPLY_ARRAY) {
-        status = redis_says(err, reply);
+    status = weir_reply_expect(reply, WEIR_SHAPE_TEXTS, 1, err);
+    if (status != 0) {
         weir_reply_free(reply);
         return status;
     }
@@ -152,6 +151,26 @@ int weir_store_register(struct weir_store *s, const char *topic, int32_t first, 
     return status;
 }
 
+int weir_store_began(struct weir_store *s, const char *topic, int32_t partitions, int32_t *began,
+                     struct weir_err *err) {
+    char key[600], count[16];
+    struct weir_reply *reply = NULL;
+    snprintf(key, sizeof key, "weir:{%s}:began", s->group);
+    snprintf(count, sizeof count, "%d", partitions);
+    int status = weir_redis_do(s->redis, &reply, err, "HSETNX", key, topic, count, NULL);
+    if (status == 0 && reply->type == WEIR_REPLY_ERROR)
+        status = redis_says(err, reply);
+    weir_reply_free(reply);
+    reply = NULL;
+    if (status == 0)
+        status = weir_redis_do(s->redis, &reply, err, "HGET", key, topic, NULL);
+    if (status == 0 &&
+        (reply->type != WEIR_REPLY_TEXT || (*began = (int32_t)strtol(reply->text, NULL, 10)) <= 0))
+        status = redis_says(err, reply);
+    weir_reply_free(reply);
+    return status;
+}
+
 static int read_bare(const char *text, struct weir_mark *mark) {
     char *end;
     if (*text == '\0')
@@ -167,7 +186,7 @@ static int read_bare(const char *text, struct weir_mark *mark) {
 static struct weir_mark read_mark(const struct weir_reply *reply) {
     struct weir_mark none = {0}, mark = {0};
     char *end;
-    if (!reply || reply->type != WEIR_REPLY_TEXT || reply->len == 0)
+    if (reply->type != WEIR_REPLY_TEXT || reply->len == 0)
         return none;
     if (reply->text[0] == ':')
         return read_bare(reply->text, &mark) == 0 ? mark : none;
@@ -210,6 +229,32 @@ static int refuse_definitions(struct weir_err *err, const char *topic, int32_t n
         number, topic, found, wanted);
 }
 
+/* {"FINGERPRINT", the one found} or {"FORMAT", a state of another}. */
+static bool is_refusal(const struct weir_reply *reply, const char *word) {
+    struct weir_err ignored;
+    return weir_reply_expect(reply, WEIR_SHAPE_TEXTS, 2, &ignored) == 0 && reply->items_len == 2 &&
+           strcmp(reply->items[0]->text, word) == 0;
+}
+
+/* {"OK", epoch, state, mark} */
+static bool is_claim(const struct weir_reply *reply) {
+    struct weir_err ignored;
+    return reply->type == WEIR_REPLY_ARRAY && reply->items_len == 4 &&
+           reply->items[0]->type == WEIR_REPLY_TEXT && strcmp(reply->items[0]->text, "OK") == 0 &&
+           reply->items[1]->type == WEIR_REPLY_INTEGER &&
+           weir_reply_expect(reply->items[2], WEIR_SHAPE_TEXT, 1, &ignored) == 0 &&
+           weir_reply_expect(reply->items[3], WEIR_SHAPE_TEXT, 1, &ignored) == 0;
+}
+
+/* Where the state is said to be of another format and is not, that is no answer. */
+static int refuse_format(struct weir_partition *partition, const struct weir_reply *state,
+                         struct weir_err *err) {
+    int status = weir_partition_import_meta(partition, state->text, state->len, err);
+    return status != 0
+               ? status
+               : weir_err_set(err, WEIR_ERR_UNREACHABLE, "Redis answered: something unexpected");
+}
+
 int weir_store_claim(struct weir_store *s, const char *topic, int32_t number, uint64_t fingerprint,
                      struct weir_partition *partition, struct weir_claim *claim,
                      struct weir_err *err) {
@@ -228,19 +273,17 @@ int weir_store_claim(struct weir_store *s, const char *topic, int32_t number, ui
     if (status != 0)
         return status;
     weir_crash_point("claim_answered");
-    if (reply->type != WEIR_REPLY_ARRAY || reply->items_len < 2) {
-        status = redis_says(err, reply);
-    } else if (strcmp(reply->items[0]->text, "FINGERPRINT") == 0) {
+    if (is_refusal(reply, "FINGERPRINT")) {
         status = refuse_definitions(err, topic, number, reply->items[1]->text, print);
-    } else if (strcmp(reply->items[0]->text, "FORMAT") == 0) { /* its owner, if any, goes on */
-        status =
-            weir_partition_import_meta(partition, reply->items[1]->text, reply->items[1]->len, err);
-        WEIR_ASSERT(status != 0);
+    } else if (is_refusal(reply, "FORMAT")) { /* its owner, if any, goes on */
+        status = refuse_format(partition, reply->items[1], err);
+    } else if (!is_claim(reply)) {
+        status = redis_says(err, reply);
     } else {
         claim->epoch = reply->items[1]->integer;
-        struct weir_reply *state = reply->items_len > 2 ? reply->items[2] : NULL;
-        claim->found = state && state->type == WEIR_REPLY_TEXT;
-        claim->mark = read_mark(reply->items_len > 3 ? reply->items[3] : NULL);
+        const struct weir_reply *state = reply->items[2];
+        claim->found = state->type == WEIR_REPLY_TEXT;
+        claim->mark = read_mark(reply->items[3]);
         if (claim->found) {
             status = weir_partition_import_meta(partition, state->text, state->len, err);
             if (status == 0)

@@ -41,6 +41,11 @@ void weir_store_free(struct weir_store *store);
 int weir_store_register(struct weir_store *store, const char *topic, int32_t first, int32_t len,
                         struct weir_err *err);
 
+/* How many partitions the topic had when the group began with it: `partitions`, where nobody had
+ * said so before. 0 or -WEIR_ERR_UNREACHABLE. */
+int weir_store_began(struct weir_store *store, const char *topic, int32_t partitions,
+                     int32_t *began, struct weir_err *err);
+
 /* Makes the partition ours and fills `partition` (fresh) with its state. -WEIR_ERR_UNREACHABLE:
  * try again. -WEIR_ERR_REFUSED: the fingerprint or the state's format differs, and nothing of the
  * partition was written; or the state is damaged, or a part of it was forgotten. */

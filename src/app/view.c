@@ -98,6 +98,8 @@ static void learn_published(struct weir_view *view, const struct weir_reply *fie
     char key[16 + WEIR_NAME_WINDOW_MAX + WEIR_VIEW_DIMENSION_MAX];
     for (size_t i = 0; i + 1 < fields->items_len; i += 2) {
         const char *name = fields->items[i]->text, *value = fields->items[i + 1]->text;
+        if (!name || !value)
+            continue;
         if (strncmp(name, "as_of:", 6) == 0 && strlen(name) < 6 + WEIR_NAME_WINDOW_MAX) {
             snprintf(key, sizeof key, "now:%.*s", WEIR_NAME_WINDOW_MAX - 1, name + 6);
             learn(view, key);

@@ -52,7 +52,7 @@ static struct sight look(const struct weir_watchdog *dog) {
         for (uint32_t p = 0; p < figures.partitions_len; p++)
             lag += figures.partitions[p].lag > 0 ? figures.partitions[p].lag : 0;
         if (figures.stalled)
-            waits = "; waits for Redis";
+            waits = figures.redis_up ? "; waits for Kafka" : "; waits for Redis";
         else if (!figures.kafka_up)
             waits = "; waits for Kafka";
     }

@@ -199,11 +199,13 @@ static int check_topics(struct weir_worker *w) {
         if (partitions < 0)
             return partitions;
         if (partitions == 0)
-            return weir_err_set(&w->err, WEIR_ERR_INPUT,
-                                "the topic %s does not exist; make it, or correct kafka.topics",
-                                w->config->kafka.topics[i]);
+            return -w->err.code; /* it is not there, or not for us */
         int status =
             weir_store_register(w->store, w->config->kafka.topics[i], 0, partitions, &w->err);
+        int32_t began = 0;
+        if (status == 0 && w->config->start == WEIR_START_LATEST)
+            status =
+                weir_store_began(w->store, w->config->kafka.topics[i], partitions, &began, &w->err);
         if (status != 0)
             return status;
     }

@@ -30,7 +30,7 @@ struct weir_worker_figures {
     uint64_t dead_letters_sent, dead_letters_failed;
     uint64_t commits, commit_us_sum, commit_us_max, commit_bytes;
     uint64_t fenced, duplicates, rolled_back, redis_errors, kafka_errors;
-    bool redis_up, kafka_up, stalled; /* stalled: Redis is away, so nothing is consumed */
+    bool redis_up, kafka_up, stalled; /* stalled: no commits, so nothing is consumed */
     bool caught_up;                   /* no partition is behind its end */
     int64_t seen_us;                  /* monotonic; the watchdog's sign of life */
     uint32_t assigned;                /* partitions, also those that are not claimed yet */

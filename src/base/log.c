@@ -3,6 +3,7 @@
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stdio.h>
+#include <string.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -10,6 +11,9 @@
 #include "weir/clock.h"
 
 #define LINE_MAX_BYTES 8192
+#define LINE_END_BYTES 4 /* what closes a text, the object and the line */
+#define NUMBER_BYTES 21
+#define REPLACEMENT "\xef\xbf\xbd" /* U+FFFD, for a byte that is not UTF-8 */
 
 static const char *const level_names[] = {"debug", "info", "warn", "error"};
 /* The only state of the process outside its objects: what to write, and how. */
@@ -30,18 +34,48 @@ void weir_log_unfinished(bool is_unfinished) {
     atomic_store(&unfinished, is_unfinished);
 }
 
+/* Beyond the ceiling a line ends early, but stays a line and an object. */
+static bool has_room(const struct weir_buf *line, size_t extra) {
+    return line->len + extra + LINE_END_BYTES <= line->max;
+}
+
+/* Of the character at `at`, its bytes in UTF-8; 0 when it is none. */
+static size_t character_bytes(const char *at) {
+    static const unsigned least[] = {0, 0, 0x80, 0x800, 0x10000};
+    unsigned char first = (unsigned char)*at;
+    if (first < 0x80)
+        return 1;
+    size_t len = first >= 0xf0 ? 4 : first >= 0xe0 ? 3 : 2;
+    if (first < 0xc0 || first > 0xf4)
+        return 0;
+    unsigned code = first & (0x7fu >> len);
+    for (size_t i = 1; i < len; i++) {
+        if (((unsigned char)at[i] & 0xc0) != 0x80) /* also the text's end */
+            return 0;
+        code = code << 6 | ((unsigned char)at[i] & 0x3fu);
+    }
+    bool surrogate = code >= 0xd800 && code <= 0xdfff;
+    return code < least[len] || surrogate || code > 0x10ffff ? 0 : len;
+}
+
+static void put_character(struct weir_buf *line, const char *at, size_t len) {
+    unsigned char c = (unsigned char)*at;
+    if (len == 0)
+        weir_buf_text(line, REPLACEMENT);
+    else if (c < 0x20)
+        weir_buf_printf(line, "\\u%04x", c);
+    else if (c == '"' || c == '\\')
+        weir_buf_printf(line, "\\%c", c);
+    else
+        weir_buf_append(line, at, len);
+}
+
 static void quoted(struct weir_buf *line, const char *text) {
     weir_buf_byte(line, '"');
-    for (const char *at = text; *at; at++) {
-        unsigned char c = (unsigned char)*at;
-        if (c == '"' || c == '\\') {
-            weir_buf_byte(line, '\\');
-            weir_buf_byte(line, c);
-        } else if (c < 0x20) {
-            weir_buf_printf(line, "\\u%04x", c);
-        } else {
-            weir_buf_byte(line, c);
-        }
+    for (const char *at = text; *at && has_room(line, sizeof "\\u0000");) {
+        size_t len = character_bytes(at);
+        put_character(line, at, len);
+        at += len ? len : 1;
     }
     weir_buf_byte(line, '"');
 }
@@ -50,14 +84,17 @@ static bool is_plain(const char *text) {
     if (!*text)
         return false;
     for (const char *at = text; *at; at++)
-        if ((unsigned char)*at <= ' ' || *at == '"' || *at == '=' || *at == '\\')
+        if ((unsigned char)*at <= ' ' || (unsigned char)*at >= 0x7f || *at == '"' || *at == '=' ||
+            *at == '\\')
             return false;
     return true;
 }
 
 static void put_text(struct weir_buf *line, bool json, const char *key, const char *text) {
+    if (!has_room(line, strlen(key) + sizeof ",\"\":\"\""))
+        return;
     weir_buf_printf(line, json ? ",\"%s\":" : " %s=", key);
-    if (!json && is_plain(text))
+    if (!json && is_plain(text) && has_room(line, strlen(text)))
         weir_buf_text(line, text);
     else
         quoted(line, text);
@@ -95,15 +132,12 @@ void weir_log(enum weir_log_level level, const char *area, const char *message, 
             break;
         if (field.text)
             put_text(&line, json, field.key, field.text);
-        else
+        else if (has_room(&line, strlen(field.key) + sizeof ",\"\":" + NUMBER_BYTES))
             weir_buf_printf(&line, json ? ",\"%s\":%lld" : " %s=%lld", field.key,
                             (long long)field.number);
     }
     va_end(fields);
 
-    if (line.failed && line.len > 1) /* the ceiling: the line ends early but stays a line */
-        line.len = line.len < line.max - 2 ? line.len : line.max - 2;
-    line.failed = false;
     weir_buf_text(&line, json ? "}\n" : "\n");
     ssize_t written = write(STDERR_FILENO, line.data, line.len);
     (void)written; /* nobody is left to tell */

@@ -175,19 +175,20 @@ int weir_partition_export(struct weir_partition *p, struct weir_changes *changes
         export_meta(p);
         weir_buf_clear(&p->exported_ticks);
         weir_buf_append(&p->exported_ticks, p->ticks.data, p->ticks.len);
+        p->exported_ticks.failed |= p->ticks.failed;
         weir_buf_clear(&p->ticks);
         p->exported_settled_ms = p->settled_ms;
         p->moved = false;
         p->exported = true;
-        if (p->bytes.failed || p->meta.failed)
-            return weir_err_set(err, WEIR_ERR_REFUSED,
-                                "a commit of more than 2 GiB; use more partitions or a lower "
-                                "sessions.max_open");
     }
     if (!p->exported) {
         *changes = (struct weir_changes){.prev_seq = p->seq, .seq = p->seq, .offset = p->offset};
         return 0;
     }
+    if (p->bytes.failed || p->meta.failed || p->exported_ticks.failed) /* each time it is asked */
+        return weir_err_set(err, WEIR_ERR_REFUSED,
+                            "a commit of more than 2 GiB, or no memory for it; use more partitions "
+                            "or a lower sessions.max_open");
     *changes = (struct weir_changes){
         .items = p->changes,
         .len = p->changes_len,

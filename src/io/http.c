@@ -64,6 +64,10 @@ static const char *query(const struct weir_request *request, const char *name) {
     return MHD_lookup_connection_value(request->internal, MHD_GET_ARGUMENT_KIND, name);
 }
 
+static const char *header(const struct weir_request *request, const char *name) {
+    return MHD_lookup_connection_value(request->internal, MHD_HEADER_KIND, name);
+}
+
 /* Takes the body. */
 static enum MHD_Result answer(struct MHD_Connection *connection, const struct weir_response *made) {
     int status = made->status;
@@ -102,6 +106,7 @@ static enum MHD_Result serve(struct weir_http *http, struct MHD_Connection *conn
     struct weir_request request = {.method = is_head(method) ? "GET" : method,
                                    .path = path,
                                    .query = query,
+                                   .header = header,
                                    .internal = connection};
     struct weir_response response = {.status = 200, .content_type = "application/json"};
     weir_buf_init(&response.body, RESPONSE_MAX);

@@ -44,16 +44,36 @@ static void on_error(rd_kafka_t *rk, int code, const char *reason, void *opaque)
     on_failure(opaque, "", reason);
 }
 
+static bool has_limit(const struct weir_kafka_options *options) {
+    for (size_t i = 0; i < options->properties_len; i++)
+        if (strcmp(options->properties[i].name, "message.timeout.ms") == 0 ||
+            strcmp(options->properties[i].name, "delivery.timeout.ms") == 0)
+            return true;
+    return false;
+}
+
+/* Without transactions what is queued waits for the brokers however long they are away, and is not
+ * given up after librdkafka's five minutes: its sender waits for it. */
+static bool put_kind(rd_kafka_conf_t *conf, const struct weir_kafka_options *options,
+                     const char *id, struct weir_err *err) {
+    char words[256];
+    const char *name = id ? "transactional.id" : "message.timeout.ms";
+    if (!id && has_limit(options))
+        return true;
+    if (rd_kafka_conf_set(conf, name, id ? id : "0", words, sizeof words) == RD_KAFKA_CONF_OK)
+        return true;
+    weir_err_set(err, WEIR_ERR_INPUT, "the Kafka property %s: %s", name, words);
+    return false;
+}
+
 /* `id` of its transactions; NULL: it has none. NULL when err says why. */
 static struct weir_producer *producer_new(const struct weir_kafka_options *options, const char *id,
                                           struct weir_err *err) {
-    char words[256];
     rd_kafka_conf_t *conf = weir_kafka_conf_new(options, WEIR_KAFKA_PRODUCER, err);
     if (!conf)
         return NULL;
-    if (id && rd_kafka_conf_set(conf, "transactional.id", id, words, sizeof words) != 0) {
+    if (!put_kind(conf, options, id, err)) {
         rd_kafka_conf_destroy(conf);
-        weir_err_set(err, WEIR_ERR_INPUT, "the Kafka property transactional.id: %s", words);
         return NULL;
     }
     struct weir_producer *self = calloc(1, sizeof *self);

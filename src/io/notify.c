@@ -4,6 +4,7 @@
 #include <curl/curl.h>
 #include <openssl/evp.h>
 #include <openssl/hmac.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,6 +19,8 @@
 #define ANSWER_SHOWN 200 /* bytes of it in an error */
 #define TIMEOUT_MS 10000 /* where the sink has none */
 #define CONNECT_MS 5000
+#define STOP_US 5000000 /* for an answer that is on its way, so that the alert is not sent twice   \
+                         */
 #define API_PATH "/api/v2/alerts"
 
 struct weir_notify {
@@ -25,6 +28,7 @@ struct weir_notify {
     char trouble[CURL_ERROR_SIZE];
     char answer[ANSWER_SHOWN + 1]; /* how the last answer began */
     size_t answer_len;             /* of all of it */
+    _Atomic int64_t end_us;        /* monotonic; 0: nobody wants it to end */
 };
 
 int weir_notify_new(struct weir_notify **out, struct weir_err *err) {
@@ -49,6 +53,22 @@ void weir_notify_free(struct weir_notify *notify) {
     curl_easy_cleanup(notify->curl);
     free(notify);
     curl_global_cleanup();
+}
+
+void weir_notify_stop(struct weir_notify *notify) {
+    atomic_store(&notify->end_us, weir_clock_monotonic_us() + STOP_US);
+}
+
+/* libcurl asks once a second at least; anything but 0 ends the transfer. */
+static int on_progress(void *context, curl_off_t down_all, curl_off_t down, curl_off_t up_all,
+                       curl_off_t up) {
+    struct weir_notify *notify = context;
+    (void)down_all;
+    (void)down;
+    (void)up_all;
+    (void)up;
+    int64_t end_us = atomic_load(&notify->end_us);
+    return end_us != 0 && weir_clock_monotonic_us() >= end_us;
 }
 
 /* Keeps how the answer begins; refusing more of it ends the transfer. */
@@ -132,6 +152,9 @@ static void set_options(struct weir_notify *notify, const struct weir_sink *sink
     curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, on_answer);
     curl_easy_setopt(curl, CURLOPT_WRITEDATA, notify);
     curl_easy_setopt(curl, CURLOPT_ERRORBUFFER, notify->trouble);
+    curl_easy_setopt(curl, CURLOPT_XFERINFOFUNCTION, on_progress);
+    curl_easy_setopt(curl, CURLOPT_XFERINFODATA, notify);
+    curl_easy_setopt(curl, CURLOPT_NOPROGRESS, 0L);
 }
 
 static int judge(struct weir_notify *notify, const struct weir_sink *sink, CURLcode done,
@@ -141,6 +164,10 @@ static int judge(struct weir_notify *notify, const struct weir_sink *sink, CURLc
     if (done == CURLE_URL_MALFORMAT || done == CURLE_UNSUPPORTED_PROTOCOL)
         return weir_err_set(err, WEIR_ERR_INPUT,
                             "sink %s: its url is none; write http:// or https://, host and path",
+                            sink->name);
+    if (done == CURLE_ABORTED_BY_CALLBACK)
+        return weir_err_set(err, WEIR_ERR_UNREACHABLE,
+                            "sink %s: weir stops, and its answer is not waited for any longer",
                             sink->name);
     if (done != CURLE_OK && !cut)
         return weir_err_set(err, WEIR_ERR_UNREACHABLE, "sink %s: not reached: %s", sink->name,

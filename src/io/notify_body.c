@@ -115,7 +115,7 @@ static bool time_of(const json_t *alert, const char *key, int64_t *time_ms) {
 }
 
 static int read_alert(struct message *message, const char *alert_json, const char *group,
-                      int64_t now_ms, struct weir_err *err) {
+                      struct weir_err *err) {
     json_error_t where;
     size_t len = strlen(alert_json);
     if (len > ALERT_MAX)
@@ -136,10 +136,10 @@ static int read_alert(struct message *message, const char *alert_json, const cha
     if (!*text_of(message->alert, "rule") ||
         !time_of(message->alert, "starts_at", &message->starts_ms))
         return weir_err_set(err, WEIR_ERR_INPUT, "the alert to send has no rule or no starts_at");
-    /* Event time may run ahead of the clock: an end in the future would not be an end. */
-    if (!time_of(message->alert, "ends_at", &message->ends_ms) || message->ends_ms > now_ms)
-        message->ends_ms = now_ms;
-    if (message->ends_ms < message->starts_ms)
+    /* Not by the clock: a second try of the same alert is the same body. */
+    if ((!time_of(message->alert, "ends_at", &message->ends_ms) &&
+         !time_of(message->alert, "as_of", &message->ends_ms)) ||
+        message->ends_ms < message->starts_ms)
         message->ends_ms = message->starts_ms;
     message->labels = json_object();
     message->annotations = json_object();
@@ -204,7 +204,9 @@ static json_t *alertmanager_body(const struct message *message, const char *exte
                                  int64_t now_ms) {
     char starts[TIME_TEXT_MAX], ends[TIME_TEXT_MAX];
     time_text(starts, message->starts_ms);
-    time_text(ends, message->resolved ? message->ends_ms : believed_until(message, now_ms));
+    /* Event time may run ahead of the clock, and an end to come would not be an end there. */
+    int64_t ends_ms = message->ends_ms < now_ms ? message->ends_ms : now_ms;
+    time_text(ends, message->resolved ? ends_ms : believed_until(message, now_ms));
     json_t *alert = json_pack("{s:O, s:O, s:s, s:s}", "labels", message->labels, "annotations",
                               message->annotations, "startsAt", starts, "endsAt", ends);
     if (alert && *external_url)
@@ -219,7 +221,7 @@ int weir_notify_body(struct weir_buf *body, const struct weir_sink *sink, const 
     json_t *built = NULL;
     char *text = NULL;
     const char *url = external_url ? external_url : "";
-    int rc = read_alert(&message, alert_json, group, now_ms, err);
+    int rc = read_alert(&message, alert_json, group, err);
     if (rc != 0)
         goto done;
     if (sink->type == WEIR_SINK_WEBHOOK)

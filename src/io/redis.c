@@ -85,7 +85,7 @@ static size_t due(const struct weir_redis *redis) {
 static int find_server(struct weir_redis *redis, struct weir_err *err) {
     const struct weir_redis_url *url = &redis->url;
     if (url->master)
-        return weir_sentinel_find(url, redis->sentinel, redis->conn.timeout_ms, &redis->conn.host,
+        return weir_sentinel_find(url, &redis->sentinel, redis->conn.timeout_ms, &redis->conn.host,
                                   err);
     if (url->path || redis->conn.host.host)
         return 0;
@@ -101,7 +101,7 @@ static bool has_moved(struct weir_redis *redis) {
         return false;
     struct weir_redis_host host = {0};
     struct weir_err ignored;
-    int code = weir_sentinel_find(&redis->url, redis->sentinel, LOOK_TIMEOUT_MS, &host, &ignored);
+    int code = weir_sentinel_find(&redis->url, &redis->sentinel, LOOK_TIMEOUT_MS, &host, &ignored);
     bool moved = code == 0 && strcmp(host.name, redis->conn.host.name) != 0;
     redis->look_us = weir_clock_monotonic_us() + (code == 0 ? LOOK_US : LOOK_AWAY_US);
     weir_redis_host_close(&host);

@@ -249,8 +249,7 @@ int weir_cluster_append(struct weir_cluster *c, int argc, const char *const *arg
     weir_buf_clear(&c->command);
     weir_conn_encode(&c->command, argc, argv, lens);
     if (c->command.failed)
-        return lost(c, weir_err_set(err, WEIR_ERR_INPUT,
-                                    "a Redis command of more than 1 GiB, or no memory for it"));
+        return lost(c, weir_conn_too_large(err));
     for (size_t i = 0; i < c->map.len && code == 0; i++)
         if (due.node == WEIR_NOBODY || due.node == i)
             code = weir_conn_append_raw(c->nodes[i], c->command.data, c->command.len, err);

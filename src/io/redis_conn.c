@@ -118,6 +118,12 @@ void weir_conn_encode(struct weir_buf *out, int argc, const char *const *argv, c
     }
 }
 
+int weir_conn_too_large(struct weir_err *err) {
+    return weir_err_set(err, WEIR_ERR_INPUT,
+                        "a Redis command of more than 1 GiB, or no memory for it; use more "
+                        "partitions, a shorter commit.interval or a lower sessions.max_open");
+}
+
 int weir_conn_append(struct weir_conn *conn, int argc, const char *const *argv, const size_t *lens,
                      struct weir_err *err) {
     size_t before = conn->out.len;
@@ -125,8 +131,7 @@ int weir_conn_append(struct weir_conn *conn, int argc, const char *const *argv, 
     if (conn->out.failed) {
         conn->out.len = before;
         conn->out.failed = false;
-        return weir_err_set(err, WEIR_ERR_INPUT,
-                            "a Redis command of more than 1 GiB, or no memory for it");
+        return weir_conn_too_large(err);
     }
     conn->due++;
     return conn->out.len - conn->out_sent >= FLUSH_BYTES ? weir_conn_flush(conn, err) : 0;

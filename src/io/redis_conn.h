@@ -51,5 +51,7 @@ int weir_conn_ask(struct weir_conn *conn, struct weir_reply **reply, struct weir
 
 /* Puts a command into the protocol's form. */
 void weir_conn_encode(struct weir_buf *out, int argc, const char *const *argv, const size_t *lens);
+/* What is said where that failed. -WEIR_ERR_INPUT. */
+int weir_conn_too_large(struct weir_err *err);
 
 #endif

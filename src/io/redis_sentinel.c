@@ -46,12 +46,14 @@ static int ask_one(const struct weir_redis_url *url, const struct weir_redis_hos
     return code;
 }
 
-int weir_sentinel_find(const struct weir_redis_url *url, size_t turn, int timeout_ms,
+int weir_sentinel_find(const struct weir_redis_url *url, size_t *turn, int timeout_ms,
                        struct weir_redis_host *primary, struct weir_err *err) {
     int code = -WEIR_ERR_UNREACHABLE;
-    for (size_t i = 0; i < url->hosts_len && code != 0; i++)
-        code = ask_one(url, &url->hosts[(turn + i) % url->hosts_len],
+    for (size_t i = 0; i < url->hosts_len && code != 0; i++) {
+        code = ask_one(url, &url->hosts[*turn % url->hosts_len],
                        timeout_ms < TIMEOUT_MS ? timeout_ms : TIMEOUT_MS, primary, err);
+        *turn += code != 0;
+    }
     return code;
 }
 

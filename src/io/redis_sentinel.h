@@ -10,8 +10,9 @@
 
 #include "io/redis_conn.h"
 
-/* The first that answers, beginning with the one at `turn` (any number). */
-int weir_sentinel_find(const struct weir_redis_url *url, size_t turn, int timeout_ms,
+/* The first that answers, beginning with the one at `turn` (any number), which it leaves at that
+ * one: who is silent is waited for once. */
+int weir_sentinel_find(const struct weir_redis_url *url, size_t *turn, int timeout_ms,
                        struct weir_redis_host *primary, struct weir_err *err);
 /* Whether the server that a Sentinel named says of itself that it is the primary. */
 int weir_sentinel_confirm(struct weir_conn *conn, struct weir_err *err);

@@ -112,6 +112,10 @@ clients() {
         check_equal "where $properties stands" "$(head -n 1 <<<"$out" | cut -d' ' -f1,2)" \
             "$dir/client.yaml:1:93: kafka.rdkafka:"
         check_equal "how many with $properties" "$(tail -n 1 <<<"$out")" "1 mistake"
+        local checked=${out%$'\n'1 mistake}
+        weir run --config "$dir/client.yaml" # there is no Redis, which would be 3 and tried again
+        check_equal "exit of weir run with $properties" "$code" 1
+        check_equal "what weir run says of $properties" "$(tail -n 1 <<<"$errors")" "$checked"
     done <<-'LIST'
 	security.protocol: SASL_PLAINTEXT, sasl.mechanism: PLAIN|sasl.username and sasl.password must be set
 	security.protocol: SSL, ssl.ca.location: /nowhere.pem|ssl.ca.location failed

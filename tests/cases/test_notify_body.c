@@ -83,6 +83,11 @@ static void test_webhook_body(void) {
     check_json(json_object_get(alert, "status"), "\"resolved\"");
     check_json(json_object_get(alert, "endsAt"), "\"2023-11-14T22:10:00Z\"");
     json_decref(body);
+    /* an end ahead of the clock stays: a second try, later, sends the same */
+    body = body_of(WEIR_SINK_WEBHOOK, ALERT("resolved", "\"2030-01-01T00:00:00Z\""), NULL);
+    alert = json_array_get(json_object_get(body, "alerts"), 0);
+    check_json(json_object_get(alert, "endsAt"), "\"2030-01-01T00:00:00Z\"");
+    json_decref(body);
 }
 
 static void test_alertmanager_body(void) {
@@ -94,7 +99,7 @@ static void test_alertmanager_body(void) {
         {RESOLVED, "", "2023-11-14T22:10:00Z"},
         {ALERT("resolved", "\"2023-11-14T22:10:00.120Z\""), "", "2023-11-14T22:10:00.12Z"},
         {ALERT("resolved", "\"2023-11-14T22:10:00.007Z\""), "", "2023-11-14T22:10:00.007Z"},
-        {ALERT("inactive", "null"), "", "2023-11-14T22:13:20Z"},
+        {ALERT("inactive", "null"), "", "2023-11-14T22:05:00Z"},
         /* an end ahead of the clock is now, one before the start is the start */
         {ALERT("resolved", "\"2030-01-01T00:00:00Z\""), "", "2023-11-14T22:13:20Z"},
         {ALERT("resolved", "\"2020-01-01T00:00:00Z\""), "", "2023-11-14T22:00:00.5Z"},

@@ -14,10 +14,17 @@ import weirkafka
 import weirtest as t
 import weirtopics
 
+BAD, LETTERS = b'{"type":"page_view"', 40
 
-def leader_change(checks):
-    """Three brokers; the two that are no controllers are killed by turns, at -9."""
+
+def three_brokers(checks):
     cluster = weirkafka.Cluster()
+    leader_change(checks, cluster)
+    letters_wait(checks, cluster)
+
+
+def leader_change(checks, cluster):
+    """The two brokers that are no controllers are killed by turns, at -9."""
     log = f.Log(10000, cluster.brokers, 3)
     sinks = f.Sinks(cluster.brokers, 3)
     rdkafka = {name: value for name, value in f.STEADILY.items() if name != "group.instance.id"}
@@ -49,6 +56,37 @@ def leader_change(checks):
     f.same_dump(checks, log, config, "leader change")
     told = sinks.check(checks, config, "leader change")
     figures.show(log.total, alerts=told, leaders_of_the_alerts_moved=moved)
+
+
+def letters_wait(checks, cluster):
+    """The broker of the dead letters is away, with --long for longer than librdkafka keeps a record
+    by itself: nothing is committed past a record whose letter is not there."""
+    letters = t.topic("letters", 1, cluster.brokers)
+    while (node := cluster.leaders(letters)[0]) < 1:  # the first is the controller
+        letters = t.topic("letters", 1, cluster.brokers)
+    config = t.Config(t.topic("bad", f.PARTITIONS, cluster.brokers, 3), brokers=cluster.brokers,
+                      time=f.NO_TICKS, kafka={"dead_letter_topic": letters})
+    figures = f.Figures("dead letters that wait", 1)
+    weir = t.Weir(config).wait_log("partition claimed", 30, times=f.PARTITIONS)
+    cluster.nodes[node].kill()
+    t.produce(config.topic, [BAD] * LETTERS, 0, cluster.brokers)
+    weir.wait_log("cannot commit; consuming stops until Kafka has the dead letters", 60)
+    time.sleep(330 if f.LONG else 1)
+    checks.equal(t.offsets(t.Redis(config.redis), config, 1), [0], "committed without dead letters")
+    status, body = weir.http("/-/ready")
+    checks.equal((status, weir.metric("weir_redis_up")), (503, 1), "/-/ready and weir_redis_up")
+    checks.contains(body, "Kafka does not take its dead letters", "/-/ready")
+    begun = time.monotonic()
+    cluster.nodes[node].resume()
+    weir.wait_log("Kafka has the dead letters; consuming goes on", 60)
+    figures.recovered.append(time.monotonic() - begun)
+    t.wait_counted(t.Redis(config.redis), config, f.PARTITIONS, LETTERS, watch=weir)
+    checks.equal(weir.metric("weir_dead_letters_failed_total"), 0, "weir_dead_letters_failed_total")
+    checks.equal(weir.stop(), 0, "exit code")
+    found = {letter[2]["weir-offset"] for letter in t.consume(letters, cluster.brokers)}
+    checks.equal(sorted(found, key=int), [str(n) for n in range(LETTERS)], "offsets of dead letters")
+    figures.take(weir)
+    figures.show(LETTERS, dead_letters=len(found))
 
 
 def broker_away(checks):
@@ -450,7 +488,7 @@ def log_disk_full(checks):
 def main():
     f.need_tools("kcat", "java")
     checks = t.Checks("kafka")
-    f.run_beside(checks, 4, leader_change, broker_away, name_taken, topic_made_again,
+    f.run_beside(checks, 4, three_brokers, broker_away, name_taken, topic_made_again,
                  topic_made_again_longer, topic_made_again_late, retention_passes,
                  retention_just_there, retention_behind_transactions, clock_off, partitions_added,
                  transactions_given_up, log_disk_full)

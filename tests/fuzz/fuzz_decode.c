@@ -2,6 +2,8 @@
  *
  *     fuzz_decode tests/fuzz/seeds/decode -max_len=8192
  */
+#include <jansson.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -61,6 +63,56 @@ static void try_path(const char *bytes, size_t len) {
     weir_mapping_check_path(text, &err);
 }
 
+static bool is_utf8(const char *bytes, size_t len) {
+    json_t *json = json_stringn(bytes, len);
+    json_decref(json);
+    return json != NULL;
+}
+
+/* Strings and brackets close, without a look at the brackets' kind, and nothing comes behind. */
+static bool is_closed(const char *bytes, size_t len) {
+    bool in_string = false, begun = false;
+    size_t open = 0;
+    for (size_t i = 0; i < len; i++) {
+        unsigned char c = (unsigned char)bytes[i];
+        if (in_string) {
+            if (c < 0x20)
+                return false;
+            in_string = c != '"';
+            i += c == '\\';
+            continue;
+        }
+        if (begun && open == 0 && (c == 0 || !strchr(" \t\r\n", c)))
+            return false;
+        in_string = c == '"';
+        if (c == '{' || c == '[')
+            open++;
+        if ((c == '}' || c == ']') && open-- == 0)
+            return false;
+        begun |= open > 0;
+    }
+    return begun && open == 0 && !in_string;
+}
+
+static void expect_utf8(const struct weir_event *event) {
+    const struct weir_str taken[] = {event->session, event->visitor, event->event_id,
+                                     event->order_id, event->user_agent};
+    for (size_t i = 0; i < sizeof taken / sizeof taken[0]; i++)
+        WEIR_ASSERT(!taken[i].data || is_utf8(taken[i].data, taken[i].len));
+    for (int i = 0; i < WEIR_DIMENSIONS_MAX; i++)
+        WEIR_ASSERT(!event->dimensions[i].data ||
+                    is_utf8(event->dimensions[i].data, event->dimensions[i].len));
+}
+
+/* What decode.h promises of every record: both reject these faults, wherever they are. */
+static void expect_rejected(const char *bytes, size_t len, const struct weir_decoded *fast,
+                            const struct weir_decoded *ref) {
+    if (!is_utf8(bytes, len) || !is_closed(bytes, len))
+        WEIR_ASSERT(fast->reason != WEIR_OK && ref->reason != WEIR_OK);
+    for (size_t i = 0; i < fast->len; i++)
+        expect_utf8(&fast->events[i]);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     static struct pair pairs[PRESETS];
     struct weir_decoded fast, ref;
@@ -77,8 +129,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
         WEIR_ASSERT(time_ms >= WEIR_TIME_MIN_MS && time_ms <= WEIR_TIME_MAX_MS);
     weir_decode(pair->decoder, bytes, size - 1, &fast);
     weir_decode_reference(pair->reference, bytes, size - 1, &ref);
+    expect_rejected(bytes, size - 1, &fast, &ref);
     if (ref.reason == WEIR_BAD_JSON)
-        return 0; /* what decode.h leaves open */
+        return 0; /* where only jansson sees a fault, decode.h leaves it open */
     WEIR_ASSERT(fast.reason == ref.reason && fast.len == ref.len);
     for (size_t i = 0; i < fast.len; i++)
         expect_same(&fast.events[i], &ref.events[i]);

@@ -22,7 +22,10 @@ static struct {
     char *bytes; /* what Redis says to whoever connects */
     size_t len;
     int port;
-} world = {.lock = PTHREAD_MUTEX_INITIALIZER};
+    struct weir_service service;
+    pthread_mutex_t serving; /* guards the admin, which each input has a new one of */
+    struct weir_admin *admin;
+} world = {.lock = PTHREAD_MUTEX_INITIALIZER, .serving = PTHREAD_MUTEX_INITIALIZER};
 
 /* ---- Redis ---- */
 
@@ -71,10 +74,25 @@ static void start_redis(char *url, size_t max) {
 
 /* ---- weir ---- */
 
+static void handle(void *unused, const struct weir_request *request,
+                   struct weir_response *response) {
+    (void)unused;
+    pthread_mutex_lock(&world.serving);
+    weir_admin_handle(world.admin, request, response);
+    pthread_mutex_unlock(&world.serving);
+}
+
+/* Nothing of the last input is left: neither bytes of its Redis, nor that this was away. */
+static void renew_admin(void) {
+    struct weir_err err;
+    pthread_mutex_lock(&world.serving);
+    weir_admin_free(world.admin);
+    WEIR_ASSERT(weir_admin_new(&world.admin, &world.service, &err) == 0);
+    pthread_mutex_unlock(&world.serving);
+}
+
 static void start_server(void) {
     static char text[512], url[128];
-    static struct weir_service service;
-    static struct weir_admin *admin;
     static struct weir_http *http;
     struct weir_problems problems = {0};
     struct weir_err err;
@@ -83,11 +101,10 @@ static void start_server(void) {
              "kafka: { brokers: [localhost:1], topics: [t] }\nredis: { url: '%s' }\n"
              "events: { dimensions: { country: c, device: d } }\nwindows: [1m, 15m]\n",
              url);
-    WEIR_ASSERT(
-        weir_config_load_bytes(&service.config, "base", text, strlen(text), &problems, &err) == 0);
-    pthread_mutex_init(&service.lock, NULL);
-    WEIR_ASSERT(weir_admin_new(&admin, &service, &err) == 0);
-    WEIR_ASSERT(weir_http_new(&http, "127.0.0.1:0", weir_admin_handle, admin, &err) == 0);
+    WEIR_ASSERT(weir_config_load_bytes(&world.service.config, "base", text, strlen(text), &problems,
+                                       &err) == 0);
+    pthread_mutex_init(&world.service.lock, NULL);
+    WEIR_ASSERT(weir_http_new(&http, "127.0.0.1:0", handle, NULL, &err) == 0);
     world.port = weir_http_port(http);
 }
 
@@ -168,6 +185,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     memcpy(world.bytes, in.at, in.left);
     world.len = in.left;
     pthread_mutex_unlock(&world.lock);
+    renew_admin();
     if (ask(request, len, answer, sizeof answer - 1) < sizeof answer - 1)
         check_answer(answer);
     return 0;

@@ -6,6 +6,7 @@
 #include <openssl/evp.h>
 #include <stdlib.h>
 
+#include "app/evaluator_state.h"
 #include "app/worker_state.h"
 #include "check.h"
 #include "weir/clock.h"
@@ -85,10 +86,20 @@ static const char *query(const struct weir_request *request, const char *name) {
     return NULL;
 }
 
+static const char *const *headers; /* of the next request: names and values in turn, or NULL */
+
+static const char *header(const struct weir_request *request, const char *name) {
+    (void)request;
+    for (size_t i = 0; headers && headers[i]; i += 2)
+        if (strcmp(headers[i], name) == 0)
+            return headers[i + 1];
+    return NULL;
+}
+
 /* The answer's body, to be freed; names and values of the query in turn, up to a NULL. */
 static char *ask_text(struct weir_admin *admin, const char *method, const char *path,
                       const char *const *pairs, int status) {
-    struct weir_request request = {method, path, query, (void *)(uintptr_t)pairs};
+    struct weir_request request = {method, path, query, header, (void *)(uintptr_t)pairs};
     struct weir_response response = {.status = 200, .content_type = "application/json"};
     weir_buf_init(&response.body, 16 << 20);
     weir_admin_handle(admin, &request, &response);
@@ -155,7 +166,8 @@ static void test_windows(struct weir_admin *admin) {
     check_answer(admin, "/api/v1/windows", QUERY("window", "1m"), WINDOWS_HEAD WINDOWS_TAIL "]}");
     check_error(admin, "/api/v1/windows", QUERY("window", "7m"), 400,
                 "there is no window 7m; there are: 1m 15m");
-    check_error(admin, "/api/v1/windows", QUERY("window", "\xff"), 400, "UTF-8");
+    check_error(admin, "/api/v1/windows", QUERY("window", "\xff"), 400,
+                "there is no window ?; there are: 1m 15m");
 }
 
 static void test_segments(struct weir_admin *admin) {
@@ -238,7 +250,7 @@ static void test_partitions(struct weir_admin *admin) {
 static void test_routes(struct weir_admin *admin, struct weir_service *service) {
     check_error(admin, "/nowhere", NULL, 404, "there is no /nowhere");
     check_error(admin, "/api/v1/windows/", NULL, 404, "there is no");
-    check_error(admin, "/\xff", NULL, 404, "there is no such path");
+    check_error(admin, "/\xff", NULL, 404, "there is no /?");
     check_error(admin, "/-/reload", NULL, 405, "wants POST");
     free(ask_text(admin, "POST", "/metrics", NULL, 405));
     CHECK(!atomic_load(&service->reload_wanted));
@@ -249,6 +261,32 @@ static void test_routes(struct weir_admin *admin, struct weir_service *service) 
     CHECK(strstr(metrics, "\nweir_partition_lag{topic=\"t\",partition=\"1\"} 4\n") != NULL);
     CHECK(strstr(metrics, "\nprocess_resident_memory_bytes ") != NULL);
     free(metrics);
+}
+
+/* A page of another site that somebody looks at may not reload; weir's own, and a program, may. */
+static void test_foreign(struct weir_admin *admin, struct weir_service *service) {
+    static const struct {
+        const char *headers[7];
+        int status;
+    } posts[] = {
+        {{"Sec-Fetch-Site", "cross-site", "Origin", "http://evil", "Host", "weir:1"}, 403},
+        {{"Sec-Fetch-Site", "same-site"}, 403},
+        {{"Origin", "http://evil", "Host", "weir:1"}, 403},
+        {{"Origin", "http://weir:2", "Host", "weir:1"}, 403},
+        {{"Origin", "null", "Host", "weir:1"}, 403},
+        {{"Origin", "http://weir:1"}, 403},
+        {{"Sec-Fetch-Site", "same-origin", "Origin", "https://proxy", "Host", "weir:1"}, 202},
+        {{"Sec-Fetch-Site", "none"}, 202},
+        {{"Origin", "http://Weir:1", "Host", "weir:1"}, 202},
+        {{"Host", "weir:1"}, 202},
+    };
+    for (size_t i = 0; i < sizeof posts / sizeof posts[0]; i++) {
+        atomic_store(&service->reload_wanted, false);
+        headers = posts[i].headers;
+        free(ask_text(admin, "POST", "/-/reload", NULL, posts[i].status));
+        CHECK_INT(atomic_load(&service->reload_wanted), posts[i].status == 202);
+    }
+    headers = NULL;
 }
 
 /* The policy has the hash of what stands in the page's one such element. */
@@ -269,7 +307,7 @@ static void check_hash(const char *page, const char *policy, const char *element
 }
 
 static void test_dashboard(struct weir_admin *admin) {
-    struct weir_request request = {"GET", "/", query, NULL};
+    struct weir_request request = {"GET", "/", query, header, NULL};
     struct weir_response response = {.status = 200, .content_type = "application/json"};
     weir_buf_init(&response.body, 16 << 20);
     weir_admin_handle(admin, &request, &response);
@@ -327,6 +365,24 @@ static void test_health(struct weir_admin *admin, struct weir_worker *worker) {
     atomic_store(&worker->failed, true);
     check_reason(admin, "/-/healthy", "worker 0 has ended by itself");
     atomic_store(&worker->failed, false);
+}
+
+/* In a step that takes long the lease is kept, and that is a sign of life. */
+static void test_slow_step(struct weir_admin *admin, struct weir_service *service) {
+    static struct weir_evaluator evaluator; /* without its thread */
+    int64_t now_us = weir_clock_monotonic_us();
+    evaluator.leader = evaluator.shown.redis_up = true;
+    evaluator.lease_us = now_us; /* Redis is not asked */
+    pthread_mutex_init(&evaluator.lock, NULL);
+    atomic_store(&evaluator.seen_us, now_us - 31000000);
+    service->evaluator = &evaluator;
+    check_reason(admin, "/-/healthy", "the evaluator gave no sign of life for 31 s");
+    check_reason(admin, "/-/ready", "no sign of life");
+    weir_evaluator_keep_meanwhile(&evaluator);
+    check_reason(admin, "/-/healthy", NULL);
+    check_reason(admin, "/-/ready", NULL);
+    service->evaluator = NULL;
+    pthread_mutex_destroy(&evaluator.lock);
 }
 
 /* A connection that the server closed meanwhile is no error of the next question. */
@@ -396,8 +452,10 @@ int main(void) {
     test_alerts(admin);
     test_partitions(admin);
     test_routes(admin, &service);
+    test_foreign(admin, &service);
     test_dashboard(admin);
     test_health(admin, &worker);
+    test_slow_step(admin, &service);
     test_reconnect(admin);
     test_unreachable(&service);
     forget();

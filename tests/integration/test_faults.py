@@ -7,6 +7,7 @@ import os
 import random
 import shutil
 import signal
+import subprocess
 import time
 
 import weirtest as t
@@ -266,11 +267,70 @@ def flushed(checks):
     Figures("FLUSHALL", 1).take(weir).show(refused=2)
 
 
+def restored(checks):
+    """Backed up while weir counts, lost, and restored as deploy/OPERATIONS.md says: it goes on."""
+    private = t.Service("redis")
+    config = stream_config("restored", redis=private.env["REDIS_URL"])
+    path, end = traffic(checks, config, 60000, begin=lately())
+    redis, folder = t.Redis(config.redis), private.dir
+    weir = t.Weir(config).wait_log("partition claimed", times=PARTITIONS)
+    feeder = Feeder(config, path, 4)
+    time.sleep(1.5)
+    tell_redis(private, "--rdb", os.path.join(folder, "backup.rdb"))
+    backed_up = sum(t.offsets(redis, config, PARTITIONS))
+    feeder.finish()
+    t.wait_counted(redis, config, PARTITIONS, feeder.total, watch=weir)
+    checks.equal(weir.stop(), 0, "exit code")
+    redis.do("FLUSHALL")
+    private.order("halt")
+    os.rename(os.path.join(folder, "appendonlydir"), os.path.join(folder, "appendonlydir.old"))
+    os.rename(os.path.join(folder, "backup.rdb"), os.path.join(folder, "dump.rdb"))
+    edit(private, "appendonly yes", "appendonly no")
+    private.resume()
+    redis = t.Redis(config.redis)
+    counted = sum(t.offsets(redis, config, PARTITIONS))
+    checks.that(0 < counted <= backed_up < feeder.total, f"{counted} records are in the backup, "
+                f"{backed_up} were counted when it was taken, of {feeder.total}")
+    tell_redis(private, "CONFIG", "SET", "appendonly", "yes")
+    t.wait_until(20, lambda: all(f"\n{line}\n" in tell_redis(private, "INFO", "persistence")
+                                 for line in ("aof_enabled:1", "aof_rewrite_in_progress:0",
+                                              "aof_rewrite_scheduled:0",
+                                              "aof_last_bgrewrite_status:ok")),
+                 "the append-only files are written")
+    tell_redis(private, "CONFIG", "REWRITE")
+    private.kill()
+    private.resume() # on those files, as it would after any crash from now on
+    begun, figures = time.monotonic(), Figures("lost, and restored from a backup", 1)
+    weir = t.Weir(config).wait_log("partition claimed", times=PARTITIONS)
+    figures.recovered.append(time.monotonic() - begun)
+    feed_closers(config, closers_at(end))
+    finish_and_compare(checks, config, feeder.total + PARTITIONS, ms_of(end), "a restored Redis",
+                       weir, whole=True)
+    figures.take(weir).show(restored_at=counted)
+    checks.equal(weir.stop(), 0, "exit code")
+
+
+def tell_redis(private, *words):
+    run = subprocess.run(["redis-cli", "-e", "-p", private.env["REDIS_PORT"], *words],
+                         capture_output=True, text=True, check=False)
+    if run.returncode != 0:
+        raise t.Failure(f"redis-cli {words}: {run.stdout} {run.stderr}")
+    return run.stdout
+
+
+def edit(private, old, new):
+    path = os.path.join(private.dir, "redis.conf")
+    with open(path, encoding="utf-8") as conf:
+        text = conf.read()
+    with open(path, "w", encoding="utf-8") as conf:
+        conf.write(text.replace(old, new))
+
+
 def main():
     t.need_services("kcat", "java")
     checks = t.Checks("faults")
     checks.run(redis_away, redis_rolled_back, redis_full, kafka_away, frozen, members_come_and_go,
-               flushed)
+               flushed, restored)
     checks.finish()
 
 

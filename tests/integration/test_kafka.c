@@ -291,6 +291,50 @@ static void test_topics(const char *brokers) {
     weir_consumer_free(consumer);
 }
 
+static void put_id(struct weir_producer *producer, const char *topic, const char *id,
+                   int32_t partition) {
+    const struct weir_header headers[] = {{"id", id}, {NULL, NULL}};
+    struct weir_err err = {0};
+    CHECK_INT(weir_producer_begin(producer, &err), 0);
+    CHECK_INT(weir_producer_send(producer, topic, partition, NULL, 0, "x", 1, 0, headers, &err), 0);
+}
+
+static void count_id(void *context, const char *id, size_t len) {
+    int *found = context;
+    *found += len == 4 && memcmp(id, "ours", 4) == 0;
+}
+
+/* A partition ends where it ended when it was asked: what another writer left open is waited for,
+ * as what we wrote behind it is hidden until then. */
+static void test_tail(const char *brokers) {
+    char topic[80];
+    const char *const names[] = {topic};
+    struct weir_kafka_options options = options_of(brokers, "tail");
+    struct weir_producer *ours = NULL, *other = NULL;
+    struct weir_err err = {0};
+    int found = 0;
+    options.topics = names;
+    snprintf(topic, sizeof topic, "%s-tail", topic_name);
+    CHECK_INT(weir_kafka_create_topic(&options, topic, 3, 1, &err), 0); /* one stays empty */
+    CHECK_INT(weir_producer_new_fenced(&ours, &options, "ours", 20000, &err), 0);
+    CHECK_INT(weir_producer_new_fenced(&other, &options, topic, 20000, &err), 0);
+    put_id(other, topic, "open", 0);
+    CHECK_INT(weir_producer_flush(other, 20000), 0);
+    for (int32_t partition = 0; partition < 2; partition++) {
+        put_id(ours, topic, "ours", partition);
+        CHECK_INT(weir_producer_commit(ours, 20000, &err), 0);
+    }
+    CHECK_INT(weir_kafka_tail(&options, topic, "id", 100, 2000, count_id, &found, &err),
+              -WEIR_ERR_UNREACHABLE);
+    CHECK(strstr(err.text, "another writer's transaction may be open") != NULL);
+    found = 0;
+    CHECK_INT(weir_producer_commit(other, 20000, &err), 0);
+    CHECK_INT(weir_kafka_tail(&options, topic, "id", 100, 20000, count_id, &found, &err), 0);
+    CHECK_INT(found, 2);
+    weir_producer_free(ours);
+    weir_producer_free(other);
+}
+
 /* The mock: topics, records, a group; and what its disappearance looks like. */
 static void test_mock(void) {
     struct weir_mock_kafka *mock = NULL;
@@ -337,6 +381,7 @@ int main(void) {
     test_records(brokers, start_ms);
     test_out_of_range(brokers);
     test_marks(brokers);
+    test_tail(brokers);
     test_mock();
     return check_done("kafka");
 }

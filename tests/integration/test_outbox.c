@@ -3,11 +3,13 @@
 #include "app/outbox.h"
 #include "app/outbox_kafka.h"
 
+#include <arpa/inet.h>
 #include <ftw.h>
 #include <jansson.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdlib.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -207,6 +209,34 @@ static void test_dead(const struct weir_config *config) {
     RUN("DEL", KEY("dead"));
 }
 
+/* A sink that takes the alert and never answers holds up the end for some seconds, not for its own
+ * time-out; the alert stays in the queue. */
+static void test_stop(struct weir_config config) {
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t len = sizeof address;
+    char mute[64];
+    int listener = socket(AF_INET, SOCK_STREAM, 0);
+    CHECK(bind(listener, (struct sockaddr *)&address, len) == 0 && listen(listener, 4) == 0);
+    CHECK(getsockname(listener, (struct sockaddr *)&address, &len) == 0);
+    snprintf(mute, sizeof mute, "http://127.0.0.1:%d/", ntohs(address.sin_port));
+    struct weir_sink sink = {
+        .type = WEIR_SINK_WEBHOOK, .name = dead, .url = mute, .timeout_ms = 40000};
+    config.sinks = &sink;
+    config.sinks_len = 1;
+    add(KEY("dead"), "f-1");
+    struct weir_outbox *outbox = started(&config);
+    int client = accept(listener, NULL, NULL);
+    char byte;
+    CHECK(recv(client, &byte, 1, 0) == 1);
+    int64_t began_us = weir_clock_monotonic_us();
+    weir_outbox_stop(outbox);
+    CHECK(weir_clock_monotonic_us() - began_us < 20000000);
+    CHECK_INT(RUN("XLEN", KEY("dead")), 1);
+    RUN("DEL", KEY("dead"));
+    close(client);
+    close(listener);
+}
+
 static void assign_all(void *context, struct weir_topic_partition *partitions, size_t len) {
     (void)context;
     for (size_t i = 0; i < len; i++)
@@ -370,6 +400,7 @@ int main(void) {
     test_answers(&config);
     test_dead(&config);
     test_reconnect(&config);
+    test_stop(config);
     test_kafka(config);
     test_kafka_partitions(config);
     test_redis_away(config);

@@ -6,16 +6,24 @@ import json
 import os
 import random
 import signal
-import subprocess
 import threading
 import time
-from collections import Counter
 from datetime import datetime, timezone
 
 import weirtest as t
 import weirtopics
+from weirrekey import (
+    Rekey,
+    check_copy,
+    committed,
+    generated,
+    produce_in_turn,
+    rekey_once,
+    session_of,
+    stamps,
+    time_of,
+)
 from weirstream import (
-    GENERATED,
     PARTITIONS,
     closers_at,
     differences,
@@ -31,57 +39,6 @@ END = datetime(2026, 1, 5, 20, tzinfo=timezone.utc)
 SPLIT = "spread over several partitions, and each part"
 
 
-def generated(config, events, *more):
-    """The lines of made-up traffic, and the file that holds them."""
-    path = os.path.join(config.dir, "input.jsonl")
-    code, _, err = t.command("generate", "--events", events, *GENERATED, *more, "--to", path)
-    if code != 0:
-        raise t.Failure(f"weir generate exits with {code}: {err[-300:]}")
-    with open(path, "rb") as lines:
-        return path, [line.rstrip(b"\n") for line in lines]
-
-
-def session_of(line):
-    return json.loads(line)["session"]
-
-
-def time_of(line):
-    return datetime.fromisoformat(json.loads(line)["time"].replace("Z", "+00:00")).timestamp()
-
-
-def produce_in_turn(topic, lines, brokers=None):
-    """As a producer without keys does: the next record to the next partition."""
-    for partition in range(PARTITIONS):
-        t.produce(topic, lines[partition::PARTITIONS], partition, brokers)
-
-
-def committed(topic, brokers=None):
-    """[(partition, key, value)]: what a reader of committed records finds."""
-    command = ["kcat", "-C", "-e", "-q", "-b", brokers or os.environ["KAFKA_BROKERS"], "-t", topic,
-               "-o", "beginning", "-X", "isolation.level=read_committed", "-f", "%p\t%k\t%s\n"]
-    run = subprocess.run(command, capture_output=True, check=False, timeout=60)
-    if run.returncode != 0:
-        raise t.Failure(f"kcat: {run.stderr.decode()[-500:]}")
-    records = (line.split(b"\t", 2) for line in run.stdout.splitlines())
-    return [(int(partition), key.decode(), value) for partition, key, value in records]
-
-
-def check_copy(checks, topic, lines, what, brokers=None):
-    """Every line once, under the key of its session, and a session in one partition."""
-    records = committed(topic, brokers)
-    found, want = Counter(value for _, _, value in records), Counter(lines)
-    checks.equal(len(records), len(lines), f"{what}: records")
-    checks.equal(sum((found - want).values()), 0, f"{what}: records too many")
-    checks.equal(sum((want - found).values()), 0, f"{what}: records missing")
-    wrong = [key for _, key, value in records if key != session_of(value)]
-    checks.equal(wrong[:3], [], f"{what}: keys that are not the session's id")
-    homes = {}
-    for partition, key, _ in records:
-        homes.setdefault(key, set()).add(partition)
-    checks.equal(max(map(len, homes.values())), 1, f"{what}: partitions of one session")
-    return records
-
-
 def behind(records):
     """By how many seconds a record is at most older than one before it in its partition."""
     newest, most = {}, 0
@@ -90,57 +47,6 @@ def behind(records):
         newest[partition] = max(newest.get(partition, 0), moment)
         most = max(most, newest[partition] - moment)
     return most
-
-
-class Rekey:
-    """`weir rekey`, its log in a file."""
-
-    def __init__(self, config, to, *args):
-        self.log_path = os.path.join(config.dir, f"rekey-{random.randrange(1 << 32):x}")
-        with open(self.log_path, "wb") as log:
-            self.process = subprocess.Popen(
-                [os.environ["WEIR"], "rekey", "--config", config.path, "--to", to, *args],
-                stdout=log, stderr=log, stdin=subprocess.DEVNULL)
-        t.at_end(self.kill)
-
-    def log(self):
-        with open(self.log_path, encoding="utf-8", errors="replace") as text:
-            return text.read()
-
-    def wait_log(self, part, seconds=20, times=1):
-        self.wait(seconds, lambda: self.log().count(part) >= times, f"{part!r} in its log")
-        return self
-
-    def wait(self, seconds, holds, what):
-        def found():
-            if holds():
-                return True
-            if self.process.poll() is not None:
-                raise t.Failure(f"weir rekey ended before {what}: {self.log()[-1500:]}")
-            return False
-
-        try:
-            t.wait_until(seconds, found, what)
-        except t.Failure as failure:
-            raise t.Failure(f"{failure}: {self.log()[-1500:]}") from None
-
-    def wait_exit(self, seconds=60):
-        try:
-            return self.process.wait(seconds)
-        except subprocess.TimeoutExpired:
-            raise t.Failure(f"weir rekey does not end: {self.log()[-1500:]}") from None
-
-    def kill(self):
-        if self.process.poll() is None:
-            self.process.kill()
-        self.process.wait()
-
-
-def rekey_once(config, to, *args):
-    code, out, err = t.command("rekey", "--config", config.path, "--to", to, "--once", *args)
-    if code != 0:
-        raise t.Failure(f"weir rekey exits with {code}: {err[-1000:]}")
-    return out
 
 
 def partitions_of(config, *args):
@@ -362,76 +268,6 @@ def outage(checks):
           f"SIGTERM ended it in {ended:.1f} s with exit code {code}")
 
 
-def too_large(checks):
-    """A record that the target does not take: nothing of its transaction is there, and with a
-    larger limit it goes on."""
-    config = stream_config("large")
-    copy = t.make_topic(f"{config.topic}.keyed", PARTITIONS)
-    weirtopics.set_max_message_bytes(config.topic, 4000000)
-    _, lines = generated(config, 2000)
-    produce_in_turn(config.topic, lines)
-    large = os.urandom(1000000).hex().encode()  # nothing that compresses well
-    path = os.path.join(config.dir, "large")
-    with open(path, "wb") as out:
-        out.write(large)
-    run = subprocess.run(
-        ["kcat", "-P", "-b", config.brokers, "-t", config.topic, "-p", "0", "-k", "large", "-X",
-         "message.max.bytes=4000000", path], capture_output=True, check=False)
-    checks.equal(run.returncode, 0, f"kcat: {run.stderr}")
-    code, _, err = t.command("rekey", "--config", config.path, "--to", copy, "--once")
-    checks.equal(code, 1, f"exit code: {err[-500:]}")
-    checks.contains(err, f"a record is larger than topic {copy} takes", "what it says")
-    checks.contains(err, "max.message.bytes", "what it says to do")
-    checks.equal(len(committed(copy)), 0, "records of a transaction that was given up")
-    weirtopics.set_max_message_bytes(copy, 4000000)
-    checks.contains(rekey_once(config, copy), f"copied {len(lines) + 1} records", "the next start")
-    found = Counter(value for _, _, value in committed(copy))
-    checks.that(found == Counter([*lines, large]), f"each record once: {len(found)} values")
-
-
-ODD = [
-    (b"", "key-of-a-tombstone"),
-    (b"{not json", "key-of-no-json"),
-    (b'{"type":"page_view","time":"2026-01-05T10:00:00Z","visitor":"v-1"}', "other"),
-    (b'[{"type":"page_view","time":"2026-01-05T10:00:00Z","session":"s-1"},'
-     b'{"type":"page_view","time":"2026-01-05T10:00:01Z","session":"s-2"}]', "other"),
-]
-
-
-def odd_records(checks):
-    """Whatever cannot be read goes on as it is; headers, times and nothing else come along."""
-    config = stream_config("odd")
-    copy = f"{config.topic}.keyed"
-    for number, (data, key) in enumerate(ODD):
-        t.produce_one(config.topic, data, number % PARTITIONS, key)
-    run = subprocess.run(
-        ["kcat", "-P", "-b", config.brokers, "-t", config.topic, "-p", "0", "-k", "other",
-         "-H", "trace=1-2", "-H", "shop=de"],
-        input=b'{"type":"page_view","time":"2026-01-05T10:00:02Z","session":"s-9"}\n',
-        capture_output=True, check=False)
-    checks.equal(run.returncode, 0, f"kcat: {run.stderr}")
-    out = rekey_once(config, copy)
-    checks.contains(out, "copied 5 records", "what it says")
-    checks.contains(out, "3 keyed by session, 2 without one", "what it says")
-    checks.contains(out, "1 records hold events of several sessions", "what it says of the list")
-    found = {key.decode(): (headers, value) for _, _, headers, key, value in t.consume(copy)}
-    checks.equal(sorted(found), ["key-of-a-tombstone", "key-of-no-json", "s-1", "s-9", "v-1"],
-                 "keys")
-    checks.equal(found["key-of-no-json"], ({}, b"{not json"), "a record that is not JSON")
-    checks.equal(found["s-1"][1], ODD[3][0], "a record with two sessions")
-    checks.equal(found["s-9"][0], {"trace": "1-2", "shop": "de"}, "headers")
-    times = [sorted(stamps(topic)) for topic in (config.topic, copy)]
-    checks.equal(times[1], times[0], "times of the records, and which have no value")
-
-
-def stamps(topic, isolation="read_committed"):
-    """(time, length of the value; -1: none) of every record."""
-    command = ["kcat", "-C", "-e", "-q", "-b", os.environ["KAFKA_BROKERS"], "-t", topic, "-o",
-               "beginning", "-X", f"isolation.level={isolation}", "-f", "%T %S\n"]
-    run = subprocess.run(command, capture_output=True, check=False, timeout=60)
-    return [tuple(map(int, line.split())) for line in run.stdout.splitlines()]
-
-
 def refusals(checks):
     config = stream_config("refused")
     t.produce(config.topic, [b"{}"], 0)
@@ -461,7 +297,7 @@ def refusals(checks):
 def main():
     t.need_services("kcat")
     checks = t.Checks("rekey")
-    checks.run(noticed, killed, in_order, shut_out, outage, too_large, odd_records, refusals)
+    checks.run(noticed, killed, in_order, shut_out, outage, refusals)
     checks.finish()
 
 

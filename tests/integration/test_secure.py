@@ -5,8 +5,10 @@ keys, certificates made here, and no password in anything that weir writes."""
 import os
 import re
 import subprocess
+from concurrent.futures import ThreadPoolExecutor
 
 import weirtest as t
+from weiralerts import Sinks
 from weirstream import (
     PARTITIONS,
     Feeder,
@@ -40,25 +42,28 @@ def acl_line(user):
         "{shop", "{" + user).split()
 
 
-def shop_config(service, topic, user):
+def shop_config(service, topic, user, sinks):
     place = service.env["REDIS_URL"].removeprefix("redis://")
     config = t.Config(topic, group=user, redis=f"redis://{user}@{place}",
                       events={"dimensions": {"country": "country"}}, windows=["1m", "1h"],
                       alerts={"rules_files": ["rules.yaml"]},
-                      sinks=[{"type": "webhook", "url": "http://127.0.0.1:1/x"}])
+                      sinks=sinks.config())
     config.write("password", HUSH[user] + "\n")
     config.rules(RULE)
     return config.change(redis={"password_file": "password"})
 
 
-def run_all(checks, service, config, path, secrets):
+def run_all(checks, service, config, path, sinks):
     """Every command that touches Redis, as the shop's user."""
+    secrets = HUSH.values()
     weir = t.Weir(config).wait_log("partition claimed", times=PARTITIONS)
     total = Feeder(config, path, 1).finish()
     admin = t.Redis(service.env["REDIS_URL"])
     t.wait_counted(admin, config, PARTITIONS, total, watch=weir)
     t.wait_until(20, lambda: admin.hash(config.key("now:1m")), "a window is published")
     t.wait_until(20, lambda: admin.stream(config.key("alerts")), "an alert's change is published")
+    t.wait_until(30, lambda: sinks.hooked() and sinks.in_topic() and not sum(
+        admin.do("XLEN", config.key(f"outbox:{name}")) for name in ("hook", "topic")), "both are told")
     said = weir.log()
     place = ("--redis", config.redis.replace("@", f":{HUSH[config.group]}@"), "--group",
              config.group)
@@ -99,13 +104,16 @@ def denied(checks, redis, *words):
 def two_shops(checks):
     service = t.Service("redis")
     admin = t.Redis(service.env["REDIS_URL"])
-    configs = {}
+    configs, sinks = {}, {}
     for user in HUSH:
         checks.equal(admin.do(*acl_line(user)), b"OK", f"the README's ACL line for {user}")
-        configs[user] = shop_config(service, t.topic(user, PARTITIONS), user)
+        sinks[user] = Sinks()
+        configs[user] = shop_config(service, t.topic(user, PARTITIONS), user, sinks[user])
     path, _ = traffic(checks, configs["shop"], 20000)
-    for config in configs.values():
-        run_all(checks, service, config, path, HUSH.values())
+    with ThreadPoolExecutor(2) as pool:  # at the same time
+        for done in [pool.submit(run_all, checks, service, configs[user], path, sinks[user])
+                     for user in HUSH]:
+            done.result()
     log = admin.do("ACL", "LOG")
     checks.equal(log, [], "what was denied although the README's line should allow it")
 

@@ -145,7 +145,7 @@ def run(checks, faults, label, events, seconds):
 
 
 def primary_killed(checks):
-    watched, config = run(checks, [kill], "killed", 100000, 6)
+    watched, config = run(checks, [hand_over, kill], "killed", 180000, 14)
     sentinel = watched.url.split("://")[1].split("/")[0]
     for url, code, part in [(f"redis+sentinel://{sentinel}/other", 3, "knows no primary called"),
                             (f"redis://{sentinel}", 4, "is a Sentinel"),

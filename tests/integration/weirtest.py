@@ -405,8 +405,9 @@ class Weir:
             except OSError:
                 pass  # it is frozen, or is just ending
 
-    def http(self, path, timeout=10, method="GET"):
-        request = urllib.request.Request(f"http://127.0.0.1:{self.port()}{path}", method=method)
+    def http(self, path, timeout=10, method="GET", headers=None):
+        request = urllib.request.Request(f"http://127.0.0.1:{self.port()}{path}", method=method,
+                                         headers=headers or {})
         try:
             with urllib.request.urlopen(request, timeout=timeout) as answer:
                 return answer.status, answer.read().decode()

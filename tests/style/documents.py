@@ -12,6 +12,7 @@ CONTRACT = re.compile(r"\b(own(s|ed|ership|er)?|borrow\w*|threads?|immutable|bou
                       r"limits?|no I/O|no clock|pure|no shared state)\b", re.I)
 README = Path("README.md")
 OPERATIONS = Path("deploy/OPERATIONS.md")
+REASONS = Path("src/core/event.c")
 
 
 def header_contracts(tree, _build):
@@ -111,13 +112,17 @@ def deployed_metrics(tree, build):
     return findings
 
 
-# What an operator may read in the middle of the night: refusals, services that are away, warnings.
+# What an operator may read in the middle of the night: refusals, services that are away, warnings,
+# what /-/ready answers; of mistakes those that are found only when the services are asked.
 SAID = re.compile(r"\bWEIR_ERR_(?:REFUSED|UNREACHABLE)\b[^,;]*,"
-                  r"|\bweir_log\([^,\"]*WEIR_LOG_(?:WARN|ERROR)[^,\"]*,\s*\"\w+\"\s*,")
+                  r"|\bweir_log\([^,\"]*WEIR_LOG_(?:WARN|ERROR)[^,\"]*,\s*\"\w+\"\s*,"
+                  r"|\badd_reason\(reasons,")
+SAID_LATE = re.compile(SAID.pattern + r"|\bWEIR_ERR_INPUT\b[^,;]*,")
+LATE = re.compile(r"^src/(io/(kafka|redis|notify)\w*|app/(worker|outbox)\w*)\.c$")
 NOT_SERVICE = re.compile(r"/(demo|cmd_demo|generate|cmd_generate|replay|cmd_replay)\w*\.c$")
 LITERAL = re.compile(r'"((?:[^"\\]|\\.)*)"')
-CONVERSION = re.compile(r"%[-+ #0-9.*]*[a-zA-Z]+|\\n")
-SHOWN = 60 # characters of a sentence by which it is found
+CONVERSION = re.compile(r"%[-+ #0-9.*]*(?:hh?|ll?|[zjt])?[a-zA-Z]")
+SAYING = 8 # letters that do not change, else there is nothing to look for
 
 
 def expression(text, at):
@@ -139,37 +144,48 @@ def expression(text, at):
 
 def sentences(code):
     """The literals of an argument: joined where they are one sentence, apart where a ? chooses."""
-    parts = re.sub(r"\bPRI\w+", '"%d"', code)
+    parts = re.sub(r"\bPRI\w+", '"d"', code)
     parts = re.sub(r'"\s+"', "", parts)
     return LITERAL.findall(parts)
 
 
-def mark_of(sentence):
-    """The longest piece that does not change, or None when there is none to speak of."""
-    pieces = [" ".join(piece.split()).strip(" :;,(") for piece in CONVERSION.split(sentence)]
-    longest = max(pieces, key=len)
-    if len(longest) > SHOWN:
-        longest = longest[:SHOWN].rsplit(" ", 1)[0]
-    return longest if len(longest) >= 8 else None
+def on_the_page(sentence):
+    """The sentence as the page writes it, with ... for what changes, and what finds it there, with
+    all that does not change in one cell of a table; None when hardly anything stays as it is."""
+    text = " ".join(sentence.replace("\\n", " ").replace('\\"', '"').split()).strip(" :;,(")
+    pieces = [piece.replace("%%", "%") for piece in CONVERSION.split(text)]
+    if max(map(len, pieces)) < SAYING:
+        return None
+    shown = re.sub(r"(\.\.\.)+", "...", "...".join(pieces))
+    return shown, re.compile(r"[^|]{1,300}?".join(map(re.escape, shown.split("..."))))
+
+
+def unexplained_reasons(tree, page):
+    names = tree.text(REASONS).split("reason_names", 1)[1]
+    for name in re.findall(r'\[WEIR_\w+\] = "(\w+)"', names):
+        if name != "ok" and not re.search(rf"[|,] `{name}`", page):
+            yield f"{REASONS}: {OPERATIONS} does not explain the dead letters' reason {name}"
 
 
 def refusals(tree, _build):
-    """Every refusal and every warning has its place in the page for whoever is on call."""
+    """Every refusal, every warning and every reason of a dead letter has its place in the page for
+    whoever is on call."""
     if OPERATIONS not in tree.files:
         return [f"{OPERATIONS} is not there"]
     page = " ".join(tree.text(OPERATIONS).split())
-    findings = []
+    findings = list(unexplained_reasons(tree, page))
     for path in tree.c_files("src"):
         if NOT_SERVICE.search(f"/{path}") or path.suffix != ".c":
             continue
         text = tree.text(path)
-        for match in SAID.finditer(text):
+        said = SAID_LATE if LATE.match(str(path)) else SAID
+        for match in said.finditer(text):
             for sentence in sentences(expression(text, match.end())):
-                mark = mark_of(sentence)
-                if mark and mark not in page:
+                wanted = on_the_page(sentence)
+                if wanted and "mock Kafka" not in sentence and not wanted[1].search(page):
                     line = text.count("\n", 0, match.start()) + 1
                     findings.append(f"{path}:{line}: {OPERATIONS} does not say what to do about "
-                                    f"'{mark}'")
+                                    f"'{wanted[0]}'")
     return findings
 
 
