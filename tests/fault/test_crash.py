@@ -134,7 +134,7 @@ def firing_somewhere(config, weir):
 def sinks_refuse(checks):
     """It dies while neither the webhook nor the topic takes an alert: when the webhook has refused
     one, and its successor when the topic has. The third one finds all of it in the queues."""
-    log = f.Log(20000)
+    log = f.Log(20000, hostile=True)
     sinks = f.Sinks()
     config = log.config("refused", f.STEADILY, sinks.config())
     figures, redis = f.Figures("kill -9 while the sinks refuse"), t.Redis()
@@ -214,7 +214,8 @@ def random_kills(checks):
     start_s = time.monotonic() - begun  # as slow as the machine is now
     life.end(ends, figures)
     for number in range(kills - 1):
-        if log.total - sum(t.offsets(redis, config, f.PARTITIONS)) < 5000:
+        left = log.total - sum(t.offsets(redis, config, f.PARTITIONS))
+        if left < 5000 and log.hours < f.HOURS - 1:  # later, they would lie ahead of the clock
             log.more(20000)
         life = Life(config, t.Weir(config))
         (starting, claiming, at_work)[number % 3](life.weir, start_s)
@@ -226,8 +227,8 @@ def random_kills(checks):
     left = log.total - sum(t.offsets(redis, config, f.PARTITIONS))
     if left:
         figures.recovered.append(f.wait_progress(config, weir))
-    f.finish(checks, log, config, sinks, [weir], figures, left_to_the_last=left,
-             died=dict(ends))
+    f.finish(checks, log, config, sinks, [weir], figures, records=log.total,
+             left_to_the_last=left, died=dict(ends))
 
 
 def main():

@@ -71,6 +71,8 @@ def frozen_at(checks, log, program, point):
                    env={"WEIR_CRASH_POINT": f"{point}:{times}", "WEIR_CRASH_FREEZES": 1})
     t.wait_until(60, lambda: is_frozen(first), f"{point} is reached: {first.tail()}")
     figures.injected, begun = 1, time.monotonic()
+    says = says or "partitions assigned"
+    said = first.log().count(says)
     second = t.Weir(config).wait_log("partition claimed", 30, times=f.PARTITIONS)
     t.wait_until(30, lambda: leads(second), f"the second leads: {second.tail()}")
     figures.recovered.append(time.monotonic() - begun)
@@ -79,7 +81,7 @@ def frozen_at(checks, log, program, point):
     sinks.wait_empty(config, 60)
     time.sleep(max(0, begun + 8 - time.monotonic()))  # past all of it
     first.signal(signal.SIGCONT)
-    first.wait_log(says or "partitions assigned", 60)
+    first.wait_log(says, 60, said + 1)
     t.wait_until(60, lambda: not leads(first), f"the first learns of it: {first.tail()}")
     finish(checks, log, config, sinks, (second, first), figures)
 

@@ -33,7 +33,8 @@ STEADILY = {**STATIC, "queued.max.messages.kbytes": 512}
 
 # So lately that no partition passes for idle at its claim (its watermark would move by the clock),
 # and so long ago that no event lies ahead of the clock.
-START = time.time() - 20 * 3600
+HOURS = 20
+START = time.time() - HOURS * 3600
 NO_TICKS = {"idle_timeout": "1d", "allowed_lateness": "400d"}
 # hostile records, some of them too late to count
 FAULTS = "late=2%,delayed=4%,disorder=10%,duplicates=3%,malformed=2%"
@@ -124,9 +125,11 @@ class Log:
         assert not self.wanted
         if events == 0:
             return
-        # the end is in order: or the last windows would depend on when they were looked at
-        for part in (events - 2000, 2000) if self.hostile else (events,):
-            faults = ("--faults", FAULTS) if self.hostile and part > 2000 else ()
+        parts = [(events, ())]
+        if self.hostile:  # but for the end: or the last windows would say when they were looked at
+            end = min(2000, events // 2)
+            parts = [(events - end, ("--faults", FAULTS)), (end, ())]
+        for part, faults in parts:
             keyed = generated(part, self.hours, *faults)
             feed(self.topic, keyed, self.brokers)
             self.newest = json.loads(keyed[-1][1])["time"]

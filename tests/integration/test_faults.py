@@ -247,7 +247,7 @@ def flushed(checks):
     """FLUSHALL under a running weir: it says so and ends, instead of counting from the middle."""
     private = t.Service("redis")
     config = stream_config("flushed", redis=private.env["REDIS_URL"])
-    path, _ = traffic(checks, config, 60000, begin=lately())
+    path, end = traffic(checks, config, 60000, begin=lately())
     redis = t.Redis(config.redis)
     weir = t.Weir(config).wait_log("partition claimed", times=PARTITIONS)
     feeder = Feeder(config, path, 4)
@@ -259,6 +259,11 @@ def flushed(checks):
     feeder.finish()
     again = t.Weir(config)
     checks.equal(again.wait_exit(20), 4, f"exit code of the next start: {again.tail()}")
+    feed_closers(config, closers_at(end))
+    again = t.Weir(config, "--rebuild")
+    finish_and_compare(checks, config, feeder.total + PARTITIONS, ms_of(end), "FLUSHALL", again,
+                       whole=True)
+    checks.equal(again.stop(), 0, "exit code after --rebuild")
     Figures("FLUSHALL", 1).take(weir).show(refused=2)
 
 

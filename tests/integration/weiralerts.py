@@ -65,9 +65,9 @@ def ms_of(text):
 class Sinks:
     """A webhook and a topic for the alerts of one run."""
 
-    def __init__(self, brokers=None):
+    def __init__(self, brokers=None, replication=1):
         self.brokers = brokers
-        self.topic = t.topic("alerts", 1, brokers)
+        self.topic = t.topic("alerts", replication, brokers, replication)
         self.dir = t.folder()
         self.record, self.orders = (os.path.join(self.dir, name) for name in ("record", "orders"))
         self.hook = subprocess.Popen(
@@ -113,7 +113,7 @@ class Sinks:
         return found
 
     def in_topic(self):
-        """The ids in the topic, in their order."""
+        """The ids in the topic, in the order of each partition."""
         return [headers.get("idempotency-key")
                 for _, _, headers, _, _ in t.consume(self.topic, self.brokers, "read_committed")]
 

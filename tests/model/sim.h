@@ -175,7 +175,7 @@ struct sim_world {
     uint64_t seqs[SIM_PARTITIONS_MAX]; /* what was seen last, see sim_watch.c */
     int64_t offsets[SIM_PARTITIONS_MAX];
     char doomed[SIM_PARTITIONS_MAX][40]; /* the token of a claim that must not be used */
-    uint64_t print; /* of every command that reached Redis, in its order */
+    uint64_t print;                      /* of every command that reached Redis, in its order */
     bool idled; /* a commit called its partition idle, since this was cleared */
     struct sim_published published;
 

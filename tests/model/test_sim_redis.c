@@ -1,6 +1,7 @@
 /*
  * The simulator's Redis against the real one: the same random calls of weir's scripts and of the
- * commands that weir uses, answers and keys compared. REDIS_URL says where the real one is.
+ * commands that weir uses, answers and keys compared. REDIS_URL says where the real one is; nobody
+ * else may use it meanwhile, as it is made to forget its scripts.
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -284,10 +285,9 @@ static void make_question(struct call *call, size_t shape, size_t at) {
 }
 
 static void make_call(struct call *call) {
-    static void (*const makers[])(struct call *) = {make_claim,   make_commit, make_commit,
-                                                    make_commit,  make_lease,  make_publish,
-                                                    make_publish, make_change, make_restore,
-                                                    make_load};
+    static void (*const makers[])(struct call *) = {
+        make_claim,   make_commit,  make_commit, make_commit,  make_lease,
+        make_publish, make_publish, make_change, make_restore, make_load};
     *call = (struct call){0};
     makers[below(sizeof makers / sizeof makers[0])](call);
 }
