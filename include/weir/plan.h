@@ -8,12 +8,14 @@
 #define WEIR_PLAN_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "weir/event.h"
 #include "weir/metric.h"
 
 #define WEIR_WINDOWS_MAX 16
+#define WEIR_BUFFERS_MAX ((size_t)8 << 20)
 #define WEIR_LEVELS 3 /* bucket widths: 10 s, 1 min, 1 h */
 
 enum weir_bounce { WEIR_BOUNCE_GA4, WEIR_BOUNCE_SINGLE_PAGE, WEIR_BOUNCE_SINGLE_EVENT };
@@ -46,6 +48,10 @@ struct weir_plan {
 
     int64_t windows_ms[WEIR_WINDOWS_MAX]; /* ascending */
     uint32_t windows_len;
+
+    /* What a partition's counters may take before they are folded, and packed ones before they are
+     * committed; 0: WEIR_BUFFERS_MAX. Changes no count. */
+    size_t buffers_bytes;
 
     uint64_t fingerprint; /* of all that changes a count: this struct, the mapping, the names */
 };

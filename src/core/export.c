@@ -5,7 +5,6 @@
 #include "core/partition_state.h"
 #include "core/records.h"
 
-#define KEEP_BYTES ((size_t)8 << 20) /* a larger buffer is given back once its commit is done */
 #define KEEP_REMOVED ((size_t)1 << 16)
 #define AHEAD 8 /* sessions from the request for a session's line to its turn */
 
@@ -137,6 +136,7 @@ static void export_buckets(struct weir_partition *p) {
         }
         level->removed_len = 0;
     }
+    p->window.unsaved = 0;
 }
 
 static void export_meta(struct weir_partition *p) {
@@ -211,7 +211,7 @@ void weir_partition_committed(struct weir_partition *p) {
         return;
     p->exported = false;
     weir_window_release(&p->window, p->exported_settled_ms); /* what came since is not stored yet */
-    if (p->bytes.cap > KEEP_BYTES)
+    if (p->bytes.cap > p->window.unsaved_max) /* a larger one is not kept for the next commit */
         weir_buf_close(&p->bytes);
     if (p->removed_cap > KEEP_REMOVED && p->removed_len == 0) {
         free(p->removed);

@@ -5,7 +5,6 @@
 
 #include "weir/err.h"
 
-#define BUCKET_BYTES_MAX (256U << 20)
 #define ENTRIES_MAX (WEIR_COUNTERS + WEIR_BINS)
 
 /* Cells stay where they are, as the map points to them: only the list of dense numbers, which
@@ -82,7 +81,7 @@ static void merge_segments(const struct weir_window *window, struct weir_bucket_
     }
 }
 
-void weir_merge(const struct weir_window *window, struct weir_stored *stored,
+void weir_merge(struct weir_window *window, struct weir_stored *stored,
                 const struct weir_cells *delta) {
     uint8_t hll[WEIR_HLL_REGISTERS] = {0};
     struct weir_bucket_reader reader = {0};
@@ -93,14 +92,15 @@ void weir_merge(const struct weir_window *window, struct weir_stored *stored,
     for (int i = 0; delta->hll && i < WEIR_HLL_REGISTERS; i++)
         hll[i] = delta->hll[i] > hll[i] ? delta->hll[i] : hll[i];
 
-    struct weir_buf out;
+    struct weir_buf *out = &window->packed;
     struct weir_bucket_writer writer;
-    weir_buf_init(&out, BUCKET_BYTES_MAX);
-    weir_buf_reserve(&out, stored->len + 64);
-    weir_bucket_write(&writer, &out, hll);
+    weir_buf_clear(out);
+    weir_bucket_write(&writer, out, hll);
     merge_segments(window, &reader, stored->bytes != NULL, delta, &writer);
-    WEIR_ASSERT(!out.failed);
+    WEIR_ASSERT(!out->failed);
     free(stored->bytes);
-    stored->bytes = out.data;
-    stored->len = (uint32_t)out.len;
+    stored->bytes = malloc(out->len); /* no more than it needs: many are held for long */
+    WEIR_ASSERT(stored->bytes != NULL);
+    memcpy(stored->bytes, out->data, out->len);
+    stored->len = (uint32_t)out->len;
 }

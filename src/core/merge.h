@@ -9,8 +9,8 @@
 /* Brings the cells of a delta into the order of segments, before its merges. */
 void weir_merge_sort(struct weir_cells *delta);
 
-/* stored->bytes = stored->bytes + delta. */
-void weir_merge(const struct weir_window *window, struct weir_stored *stored,
+/* stored->bytes = stored->bytes + delta, made in window->packed. */
+void weir_merge(struct weir_window *window, struct weir_stored *stored,
                 const struct weir_cells *delta);
 
 #endif

@@ -6,6 +6,10 @@
 #include "core/merge.h"
 #include "weir/err.h"
 
+#define CELL_BYTES sizeof(int64_t[WEIR_COUNTERS])
+#define BUCKET_BYTES_MAX ((size_t)256 << 20)
+#define UNSAVED_BUCKETS 8 /* a live stream changes two or three between commits */
+
 static void *grow(void *array, uint32_t *cap, size_t size) {
     *cap = *cap ? *cap * 2 : 16;
     void *grown = realloc(array, *cap * size);
@@ -27,15 +31,51 @@ static void cells_close(struct weir_cells *cells) {
     free(cells->bins);
 }
 
+uint32_t weir_window_segments(const struct weir_plan *plan) {
+    return 1 + plan->dimensions_len * (plan->values_max + 2);
+}
+
+uint32_t weir_window_deltas(const struct weir_plan *plan) {
+    size_t maps = WEIR_MAPS_MAX / (weir_window_segments(plan) * sizeof(uint32_t));
+    if (maps < WEIR_DELTAS_MIN)
+        return WEIR_DELTAS_MIN;
+    return maps > WEIR_DELTAS_MAX ? WEIR_DELTAS_MAX : (uint32_t)maps;
+}
+
+static size_t buffers_bytes(const struct weir_plan *plan) {
+    return plan->buffers_bytes ? plan->buffers_bytes : WEIR_BUFFERS_MAX;
+}
+
+size_t weir_window_cells_bytes(const struct weir_plan *plan) {
+    size_t least = weir_window_segments(plan) * CELL_BYTES;
+    if (least > WEIR_BUFFERS_MAX)
+        least = WEIR_BUFFERS_MAX;
+    return least > buffers_bytes(plan) ? least : buffers_bytes(plan);
+}
+
+size_t weir_window_unsaved_bytes(const struct weir_plan *plan) {
+    size_t least = weir_window_segments(plan) * (size_t)WEIR_PACKED_BYTES * UNSAVED_BUCKETS;
+    return least > buffers_bytes(plan) ? least : buffers_bytes(plan);
+}
+
+/* From the watermark, at which sessions end, back to the earliest event; and the two that these
+ * bounds cut. What is older than the retention is deleted. */
+size_t weir_window_held(const struct weir_plan *plan, int level) {
+    int64_t retention_ms = weir_level_retention_ms(plan, level);
+    int64_t held_ms = plan->allowed_lateness_ms + plan->out_of_orderness_ms;
+    if (retention_ms == 0)
+        return 0;
+    return (size_t)((held_ms < retention_ms ? held_ms : retention_ms) / weir_level_ms[level]) + 2;
+}
+
 int weir_window_init(struct weir_window *window, const struct weir_plan *plan) {
     WEIR_ASSERT(weir_level_ms[0] == WEIR_DELTA_MS);
     *window = (struct weir_window){.plan = plan, .watermark_ms = INT64_MIN};
-    window->segments = 1 + plan->dimensions_len * (plan->values_max + 2);
-    size_t maps = WEIR_MAPS_MAX / (window->segments * sizeof(uint32_t));
-    window->deltas_max = maps > WEIR_DELTAS_MAX   ? WEIR_DELTAS_MAX
-                         : maps < WEIR_DELTAS_MIN ? WEIR_DELTAS_MIN
-                                                  : (uint32_t)maps;
-    window->cells_max = WEIR_CELLS_MAX / sizeof(int64_t[WEIR_COUNTERS]);
+    window->segments = weir_window_segments(plan);
+    window->deltas_max = weir_window_deltas(plan);
+    window->cells_max = (uint32_t)(weir_window_cells_bytes(plan) / CELL_BYTES);
+    window->unsaved_max = weir_window_unsaved_bytes(plan);
+    weir_buf_init(&window->packed, BUCKET_BYTES_MAX);
     for (int level = 0; level < WEIR_LEVELS; level++)
         window->levels[level].retention_ms = weir_level_retention_ms(plan, level);
     return 0;
@@ -48,6 +88,7 @@ void weir_window_close(struct weir_window *window) {
     if (window->totals_kept)
         cells_close(&window->totals);
     free(window->totals_bins);
+    weir_buf_close(&window->packed);
     for (int l = 0; l < WEIR_LEVELS; l++) {
         struct weir_level *level = &window->levels[l];
         for (uint32_t i = 0; i < level->len; i++)
@@ -58,13 +99,16 @@ void weir_window_close(struct weir_window *window) {
 }
 
 size_t weir_window_memory(const struct weir_window *window) {
-    size_t bytes = 0;
+    size_t bytes = window->packed.cap;
     for (uint32_t i = 0; i < window->deltas_cap; i++)
-        bytes += window->deltas[i].cap * sizeof(int64_t[WEIR_COUNTERS]) +
-                 window->segments * sizeof *window->deltas[i].map;
-    for (int l = 0; l < WEIR_LEVELS; l++)
-        for (uint32_t i = 0; i < window->levels[l].len; i++)
-            bytes += sizeof(struct weir_stored) + window->levels[l].buckets[i].len;
+        bytes +=
+            window->deltas[i].cap * CELL_BYTES + window->segments * sizeof *window->deltas[i].map;
+    for (int l = 0; l < WEIR_LEVELS; l++) {
+        const struct weir_level *level = &window->levels[l];
+        bytes += level->cap * sizeof *level->buckets;
+        for (uint32_t i = 0; i < level->len; i++)
+            bytes += level->buckets[i].bytes ? level->buckets[i].len : 0;
+    }
     return bytes;
 }
 
@@ -182,13 +226,21 @@ static bool is_expired(const struct weir_level *level, int64_t width_ms, int64_t
            (index + 1) * width_ms <= watermark_ms - level->retention_ms;
 }
 
-static void remove_expired(struct weir_level *level, int64_t width_ms, int64_t watermark_ms) {
+static void forget_unsaved(struct weir_window *window, const struct weir_stored *stored) {
+    if (stored->touched)
+        window->unsaved -= stored->len;
+}
+
+static void remove_expired(struct weir_window *window, int l) {
+    struct weir_level *level = &window->levels[l];
+    int64_t width_ms = weir_level_ms[l], watermark_ms = window->watermark_ms;
     uint32_t expired = 0;
     while (expired < level->len &&
            is_expired(level, width_ms, level->buckets[expired].index, watermark_ms)) {
         if (level->removed_len == level->removed_cap)
             level->removed = grow(level->removed, &level->removed_cap, sizeof *level->removed);
         level->removed[level->removed_len++] = level->buckets[expired].index;
+        forget_unsaved(window, &level->buckets[expired]);
         free(level->buckets[expired++].bytes);
     }
     if (expired == 0)
@@ -243,9 +295,11 @@ static void merge_delta(struct weir_window *window, int l, struct weir_cells *de
         return;
     struct weir_stored *stored = weir_level_bucket(level, index);
     WEIR_ASSERT(!stored->released);
+    forget_unsaved(window, stored);
     weir_merge_sort(delta);
     weir_merge(window, stored, delta);
     stored->touched = true;
+    window->unsaved += stored->len;
 }
 
 /* A packed bucket is dear to open, so deltas that share one of this level go in as one: each is
@@ -268,18 +322,26 @@ static void fold_level(struct weir_window *window, int l) {
 }
 
 bool weir_window_is_full(const struct weir_window *window) {
-    return window->deltas_len >= window->deltas_max / 4 * 3;
+    return window->deltas_len >= window->deltas_max / 4 * 3 ||
+           window->unsaved >= window->unsaved_max;
 }
 
-/* One that had many segments gives the memory back: all of them would hold it for good. */
-static void give_back(const struct weir_window *window, struct weir_cells *cells) {
-    if (cells->cap <= window->cells_max / WEIR_DELTAS_MIN)
-        return;
-    free(cells->cells);
-    free(cells->dense);
-    cells->cells = NULL;
-    cells->dense = NULL;
-    cells->cap = 0;
+/* The first deltas, which are always in use, keep the memory of their cells, up to what all cells
+ * may take; the others give it back, as each in turn may have had many segments. */
+static void give_back(const struct weir_window *window) {
+    uint32_t kept = 0;
+    for (uint32_t i = 0; i < window->deltas_cap; i++) {
+        struct weir_cells *cells = &window->deltas[i];
+        kept += cells->cap;
+        if (kept <= window->cells_max)
+            continue;
+        kept -= cells->cap;
+        free(cells->cells);
+        free(cells->dense);
+        cells->cells = NULL;
+        cells->dense = NULL;
+        cells->cap = 0;
+    }
 }
 
 void weir_window_fold(struct weir_window *window) {
@@ -291,13 +353,13 @@ void weir_window_fold(struct weir_window *window) {
         if (window->totals_kept)
             fold_totals(window, &window->deltas[i]);
         cells_clear(&window->deltas[i]);
-        give_back(window, &window->deltas[i]);
     }
+    give_back(window);
     window->deltas_len = 0;
     window->last = 0;
     for (int l = 0; l < WEIR_LEVELS; l++)
         if (window->levels[l].retention_ms > 0)
-            remove_expired(&window->levels[l], weir_level_ms[l], window->watermark_ms);
+            remove_expired(window, l);
 }
 
 void weir_window_release(struct weir_window *window, int64_t settled_ms) {

@@ -14,14 +14,15 @@
 #include <stdint.h>
 
 #include "weir/bucket.h"
+#include "weir/buf.h"
 #include "weir/partition.h"
 #include "weir/plan.h"
 
 #define WEIR_DELTAS_MAX 64
 #define WEIR_DELTAS_MIN 16 /* also where there are so many segments that a delta's map is large */
 #define WEIR_MAPS_MAX ((size_t)16 << 20) /* bytes that all deltas' maps may take */
-#define WEIR_CELLS_MAX ((size_t)8 << 20) /* bytes of cells at which a fold does not wait */
 #define WEIR_DELTA_MS 10000              /* weir_level_ms[0] */
+#define WEIR_PACKED_BYTES 40             /* about, of a busy segment in a packed bucket */
 
 /* Counters by dense segment: 0 is the total, then every value of every dimension. */
 struct weir_cells {
@@ -58,6 +59,8 @@ struct weir_window {
     struct weir_cells *deltas; /* the first deltas_len are in use, the others keep their memory */
     uint32_t deltas_len, deltas_cap, deltas_max, last;
     uint32_t cells_used, cells_max; /* of all deltas */
+    size_t unsaved, unsaved_max;    /* bytes of packed buckets that changed since the last export */
+    struct weir_buf packed;         /* a bucket while it is merged */
     struct weir_level levels[WEIR_LEVELS];
     bool totals_kept;
     struct weir_cells totals;
@@ -65,6 +68,15 @@ struct weir_window {
 };
 
 int weir_window_init(struct weir_window *window, const struct weir_plan *plan);
+/* What deltas' cells, and what buckets that wait for a commit, may take: each bucket some times, so
+ * that a stream of many segments neither folds nor commits them for a few events. */
+size_t weir_window_cells_bytes(const struct weir_plan *plan);
+size_t weir_window_unsaved_bytes(const struct weir_plan *plan);
+/* The packed buckets of a level that are held for events still to come. */
+size_t weir_window_held(const struct weir_plan *plan, int level);
+uint32_t weir_window_segments(const struct weir_plan *plan);
+uint32_t weir_window_deltas(const struct weir_plan *plan);
+
 void weir_window_close(struct weir_window *window);
 size_t weir_window_memory(const struct weir_window *window);
 
@@ -99,7 +111,8 @@ void weir_cells_add_bin(struct weir_cells *cells, uint32_t bin);
 /* From now on folds also add everything up, whatever its bucket. 0, or -1 when memory is out. */
 int weir_window_keep_totals(struct weir_window *window);
 
-/* True when a commit should not wait, as the next deltas would be folded alone. */
+/* True when a commit should not wait, as the next deltas would be folded alone, or as so much that
+ * was folded is kept only for it. */
 bool weir_window_is_full(const struct weir_window *window);
 
 /* Adds the deltas to the stored buckets, deletes those that fell out of retention, and lets go of

@@ -278,7 +278,8 @@ static void test_memory(void) {
         return;
     CHECK_INT(config->memory.limit, 1LL << 30);
     CHECK_INT(config->kafka.prefetch_bytes, 256LL << 20);
-    CHECK_INT(config->plan.sessions_max, ((64 << 20) - (2 << 20) - 1002 * 3072) / 384);
+    CHECK_INT(config->plan.sessions_max, 139744); /* as README.md says */
+    CHECK_INT(config->plan.buffers_bytes, 2 << 20);
     CHECK_INT(config->memory.partitions, 8);
     CHECK(config->memory.partition <= 64U << 20);
     CHECK_INT(config->memory.commit, 8 << 20);
@@ -290,7 +291,16 @@ static void test_memory(void) {
         return;
     CHECK_INT(config->plan.sessions_max, 50000);
     CHECK_INT(config->kafka.prefetch_bytes, 32 << 20);
-    CHECK_INT(config->memory.partitions, 25);
+    CHECK_INT(config->memory.partitions, 18);
+    weir_config_free(config);
+
+    config = load_text("memory: 16GiB\nevents: { dimensions: { country: country } }\n"
+                       "time: { allowed_lateness: 48h }\n");
+    if (!config)
+        return;
+    CHECK_INT(config->plan.buffers_bytes, WEIR_BUFFERS_MAX);
+    CHECK(config->memory.partition > 150U << 20); /* two days of buckets, each of 1,002 segments */
+    CHECK(config->memory.partition <= 1024U << 20);
     weir_config_free(config);
 }
 

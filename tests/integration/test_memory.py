@@ -9,13 +9,13 @@ import os
 import re
 import resource
 import subprocess
-import sys
 import tempfile
 import time
 from datetime import datetime, timedelta, timezone
 from decimal import Decimal
 
 import weirtest as t
+from weirflood import START_MS, feed, made
 from weirgroup import MemoryGroup
 from weirstream import (
     PARTITIONS,
@@ -32,46 +32,7 @@ from weirstream import (
 SANITIZED = bool(os.environ.get("WEIR_SANITIZED"))
 LONG = os.environ.get("WEIR_LONG") == "1" and not SANITIZED
 MIB = 1 << 20
-START_MS = 1767600000000  # 2026-01-05T08:00:00Z
 ADDRESSES = 1024 * MIB  # of a process under test: a limit that malloc meets, as a cgroup's is
-
-MAKE = """
-import sys
-first, last, rate, start = map(int, sys.argv[1:5])
-kind = sys.argv[5]
-lines = []
-for i in range(first, last):
-    more = ''
-    if kind == 'carts':
-        more = ',"type":"add_to_cart"' if i % 2 else ',"type":"purchase","order_id":"o-%d","value":1' % i
-    elif kind == 'wide':
-        more = ',"type":"page_view"' + ''.join(
-            ',"%s":"%d"' % (name, i * 7 ** k % 900) for k, name in enumerate('abcdef'))
-    lines.append('{"time":%d,"session":"s-%d","visitor":"v-%d","country":"c%d"%s}\\n' % (
-        start + i * 1000 // rate, i, i, i % 1000000, more or ',"type":"page_view"'))
-    if len(lines) == 20000:
-        sys.stdout.write(''.join(lines))
-        lines = []
-sys.stdout.write(''.join(lines))
-"""
-
-
-def made(first, last, rate, kind, start=START_MS):
-    """Events of sessions that have one event each: a process that writes them."""
-    maker = subprocess.Popen(
-        [sys.executable, "-c", MAKE, str(first), str(last), str(rate), str(start), kind],
-        stdout=subprocess.PIPE)
-    t.at_end(lambda: (maker.kill(), maker.wait()))
-    return maker
-
-
-def feed(config, partition, first, last, rate, kind, start=START_MS):
-    maker = made(first, last, rate, kind, start)
-    subprocess.run(
-        ["kcat", "-P", "-q", "-b", config.brokers, "-t", config.topic, "-p", str(partition),
-         "-X", "enable.idempotence=true", "-z", "lz4"],
-        stdin=maker.stdout, check=True)
-
 
 def limited():
     if not SANITIZED:
@@ -109,7 +70,8 @@ def resident_most(weir):
 def flood_config(label, **parts):
     parts.setdefault("windows", ["1m", "1h", "24h"])
     parts.setdefault("events", {"dimensions": {"country": "country"}})
-    return t.Config(t.topic(label, PARTITIONS), memory="256MiB", time=SLOW_TICKS, **parts)
+    return t.Config(t.topic(label, PARTITIONS), memory="256MiB", time={"idle_timeout": "1d"},
+                    **parts)
 
 
 # ---- replay ----
@@ -385,30 +347,51 @@ def windows_at_their_share(checks):
 # ---- recovery ----
 
 
+CLAIMS = 5  # the best counts: the processors are others' too
+
+
+def claim_again(config, sessions):
+    """The next process after a kill, what it took of the processor, and the ms of the claim."""
+    weir = t.Weir(config).wait_log(f"open_sessions={sessions}", 30)
+    spent = t.cpu_ms(weir.process.pid)
+    return weir, spent, int(re.search(r"open_sessions=\d+ took_ms=(\d+)", weir.log()).group(1))
+
+
+def waiting_for_a_processor():
+    """How many want each processor of this machine, at least 1."""
+    return max(1, os.getloadavg()[0] / os.cpu_count())
+
+
 def recovery(checks):
-    """Open sessions after kill -9: how long from the claim to the next record."""
+    """Open sessions after kill -9: a million are back within 1 s of the claim, fewer in proportion.
+    Where more run than there are processors, a claim has its share of them only."""
     sessions = 1_000_000 if LONG else 200_000
     config = t.Config(t.topic("memory-recovery", 1), time=SLOW_TICKS,
                       windows=["1m", "1h", "24h"], events={"dimensions": {"country": "country"}})
     feed(config, 0, 0, sessions, sessions // 1000, "views")
-    redis = t.Redis()
     weir = t.Weir(config)
-    t.wait_counted(redis, config, 1, sessions, seconds=120, watch=weir)
-    weir.kill()
-    weir = t.Weir(config).wait_log(f"open_sessions={sessions}", 30)
-    spent = t.cpu_ms(weir.process.pid)
-    took = int(re.search(r"open_sessions=\d+ took_ms=(\d+)", weir.log()).group(1))
+    t.wait_counted(t.Redis(), config, 1, sessions, seconds=120, watch=weir)
+    slow = 20 if SANITIZED else 1
+    claims, most = [], 0
+    while not claims or (len(claims) < CLAIMS and min(claims) > most):
+        weir.kill()
+        weir, spent, took = claim_again(config, sessions)
+        claims.append(took)
+        most = slow * sessions / 1000 * waiting_for_a_processor()
     t.wait_until(20, lambda: "weir_partition_memory_bytes{" in weir.http("/metrics")[1],
                  "the partition's figures")
     size = weir.metric("weir_partition_memory_bytes") / sessions
-    print(f"memory: {sessions} open sessions are back {took} ms after the claim, {spent:.0f} ms of "
-          f"the processor since the start; {size:.0f} bytes a session with all of the partition")
-    most = 10000 if SANITIZED else 1000  # of the processor: other tests run beside this one
-    checks.that(spent <= most, f"{sessions} sessions took {spent:.0f} ms of the processor")
+    print(f"memory: {sessions} open sessions are back {min(claims)} ms after the claim (of {claims},"
+          f" {most:.0f} allowed), {spent:.0f} ms of the processor since the start; "
+          f"{size:.0f} bytes a session with all of the partition")
+    checks.that(min(claims) <= most, f"{sessions} sessions took {claims} ms, {most:.0f} allowed")
+    checks.that(spent <= 1000 * max(1, slow // 2), f"they took {spent:.0f} ms of the processor")
     checks.equal(weir.stop(), 0, "exit code")
 
 
 # ---- a day ----
+
+CATCH_UP = 20_000  # records a second at least: they came as four or, with WEIR_LONG=1, forty
 
 
 def a_day_behind(checks):
@@ -434,7 +417,11 @@ def a_day_behind(checks):
     end_ms = max(int(redis.do("HGET", config.tag(p, "meta"), "watermark"))
                  for p in range(PARTITIONS))
     print(f"memory: 24 hours and {records} records behind: caught up in {seconds:.1f} s,"
-          f" {records / seconds:.0f} records/s with the start of the program")
+          f" {records / seconds:.0f} records/s with the start of the program,"
+          f" {resident_most(weir) / MIB:.0f} MiB resident at most, limit 256 MiB")
+    if not SANITIZED:
+        checks.that(records / seconds > CATCH_UP, f"{records / seconds:.0f} records a second")
+        checks.that(resident_most(weir) < 256 * MIB, f"{resident_most(weir)} bytes were resident")
     key = config.key("alerts")
 
     def raised_at():

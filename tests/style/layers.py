@@ -11,8 +11,8 @@ LAYERS = ("base", "core", "io", "app")
 HEADERS = {
     "base": ("err", "log", "clock", "buf", "number", "memory", "table", "stats",
              "crash", "shown"),
-    "core": ("event", "decode", "metric", "plan", "bucket", "partition", "rule", "traffic",
-             "rollup", "overlap", "session", "window", "baseline", "detect", "explain"),
+    "core": ("event", "decode", "metric", "plan", "bucket", "footprint", "partition", "rule",
+             "traffic", "rollup", "overlap", "session", "window", "baseline", "detect", "explain"),
     "io": ("kafka", "copy", "redis", "redis_hash", "http", "notify", "file",
            "supervisor"),
     "app": ("config",),

@@ -1,10 +1,13 @@
-/* What a partition keeps resident: bytes a session, floods of sessions, carts, orders and values,
- * a day without an event, and a state that comes back in time whatever its size. */
+/* What a partition keeps resident: bytes a session, floods of sessions, carts, orders and values, a
+ * full stream against what is reckoned with, a day without an event, and a state that comes back in
+ * time whatever its size. */
+#include <malloc.h>
 #include <stdlib.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "check.h"
+#include "weir/footprint.h"
 #include "weir/partition.h"
 
 #if defined __SANITIZE_ADDRESS__ || defined __SANITIZE_THREAD__
@@ -47,6 +50,8 @@ static double now_ms(void) {
     return (double)now.tv_sec * 1e3 + (double)now.tv_nsec / 1e6;
 }
 
+static uint32_t values_made = UINT32_MAX; /* of a dimension */
+
 /* One event of a session and a visitor of its own. */
 static void take(struct weir_partition *partition, uint32_t number, int64_t time_ms, int type,
                  uint32_t dimensions) {
@@ -58,7 +63,8 @@ static void take(struct weir_partition *partition, uint32_t number, int64_t time
     if (type == WEIR_PURCHASE)
         event.order_id = (struct weir_str){order, (uint32_t)sprintf(order, "o-%u", number)};
     for (uint32_t d = 0; d < dimensions; d++)
-        event.dimensions[d] = (struct weir_str){value, (uint32_t)sprintf(value, "d%u", number)};
+        event.dimensions[d] =
+            (struct weir_str){value, (uint32_t)sprintf(value, "d%u", number % values_made)};
     weir_partition_prepare(partition, &event, &key);
     enum weir_reason reason = weir_partition_apply(partition, &event, &key, -1);
     if (reason != WEIR_OK)
@@ -127,6 +133,37 @@ static void flood_of_segments(void) {
     printf("520,000 segments: %.1f MiB resident\n", mib);
     CHECK(weir_partition_values(partition, 7) == WEIR_VALUE_FIRST + 65000);
     CHECK(SANITIZED || mib < 128);
+    weir_partition_free(partition);
+}
+
+/* At full speed, each of a thousand values in every bucket that events may still fall in: a commit
+ * comes only where the partition asks for it. */
+static void full_stream(uint32_t dimensions, int64_t lateness_ms, uint32_t minutes) {
+    enum { A_SECOND = 200 };
+    struct weir_plan how = plan(1000);
+    how.dimensions_len = dimensions;
+    how.allowed_lateness_ms = lateness_ms;
+    how.buffers_bytes = 512 << 10;
+    struct weir_partition *partition = weir_partition_new(&how);
+    malloc_trim(0); /* what earlier tests freed would hide what this one takes */
+    double before = resident_mib(), most = 0;
+    values_made = how.values_max;
+    for (uint32_t i = 0; i < minutes * 60 * A_SECOND; i++) {
+        int type = i / how.values_max % 2 ? WEIR_ADD_TO_CART : WEIR_PURCHASE;
+        take(partition, i, START_MS + i * 1000LL / A_SECOND, type, dimensions);
+        if (weir_partition_is_full(partition) || weir_partition_pending(partition) > 1 << 20)
+            commit(partition);
+        if (i % 1000 == 0)
+            most = resident_mib() > most ? resident_mib() : most;
+    }
+    values_made = UINT32_MAX;
+    most -= before;
+    double reckoned = (double)weir_footprint(&how) / MIB;
+    double told = (double)status_of(partition).memory_bytes / MIB;
+    printf("%u dimensions, %lld min late at most: %.1f MiB resident, %.1f told, %.1f reckoned\n",
+           dimensions, (long long)lateness_ms / 60000, most, told, reckoned);
+    CHECK(SANITIZED || (most < reckoned && told > most / 2 && told < most));
+    CHECK(SANITIZED || reckoned < 3 * most);
     weir_partition_free(partition);
 }
 
@@ -238,6 +275,9 @@ int main(void) {
     flood("a page view", whole ? 10000000 : 1000000, 50000, views, 1, 24);
     flood("a cart or an order", whole ? 10000000 : 1000000, 50000, carts, 2, 40);
     flood_of_segments();
+    full_stream(1, 600000, SANITIZED ? 20 : 60);
+    full_stream(3, 600000, SANITIZED ? 12 : 40);
+    full_stream(1, 3600000, SANITIZED ? 12 : 90);
     day_without_an_event(200000);
     state_comes_back(whole ? 2000000 : 400000, 8, 1500);
     state_comes_back(whole ? 2000000 : 400000, 0, 1500);
