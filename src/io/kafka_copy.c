@@ -254,9 +254,9 @@ struct weir_copy *weir_copy_new(const struct weir_record *record, const char *ke
     if (rd_kafka_message_detach_headers(message, &copy->headers) == RD_KAFKA_RESP_ERR_NO_ERROR)
         bytes += header_bytes(copy->headers);
     copy->bytes = bytes + MALLOC_BYTES;
-    if (key_len > 0)
+    if (key && key_len > 0)
         memcpy(copy->data, key, key_len);
-    if (record->len > 0)
+    if (record->value && record->len > 0)
         memcpy(copy->data + key_len, record->value, record->len);
     return copy;
 }
