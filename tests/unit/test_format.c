@@ -38,22 +38,26 @@ static const struct weir_plan plan = {.gap_ms = 300000,
 
 /* ---- what is written ---- */
 
+static struct weir_str text_of(char *room, const char *name, int number) {
+    return (struct weir_str){room, (uint32_t)sprintf(room, "%s-%d", name, number)};
+}
+
+/* Sessions that come back, carts, orders that are repeated, values more than have a place. */
 static void count(struct weir_partition *partition, int n) {
-    static const char *const countries[] = {"DE", "FR", "", "IT", "a long name of a country"};
-    char session[16], order[16];
-    snprintf(session, sizeof session, "s%d", n * 7 % 60);
-    snprintf(order, sizeof order, "o%d", n % 90);
-    const char *country = countries[n % 5];
-    struct weir_event event = {
-        .time_ms = BASE_MS + (int64_t)n * 2500 - n % 4 * 3000,
-        .value_micros = (int64_t)n * 1000000,
-        .quantity_micros = WEIR_MICROS,
-        .type = n % 9,
-        .session = {session, (uint32_t)strlen(session)},
-        .visitor = {session, n % 3 ? (uint32_t)strlen(session) : 0},
-        .order_id = {order, n % 2 ? (uint32_t)strlen(order) : 0},
-        .dimensions = {{country, (uint32_t)strlen(country)}, {order, (uint32_t)strlen(order)}}};
+    char session[16], visitor[16], order[16], device[16], country[16];
+    struct weir_event event = {.time_ms = BASE_MS + (int64_t)n * 2500 - n % 4 * 3000,
+                               .type = n % 9,
+                               .value_micros = (int64_t)n * 1000000,
+                               .quantity_micros = WEIR_MICROS};
     struct weir_key key;
+    event.session = text_of(session, "session", n * 7 % 60);
+    if (n % 3 != 0)
+        event.visitor = text_of(visitor, "visitor", n % 40);
+    if (event.type == WEIR_PURCHASE)
+        event.order_id = text_of(order, "order", n % 30);
+    if (n % 5 != 0)
+        event.dimensions[0] = text_of(country, "country", n % 7);
+    event.dimensions[1] = text_of(device, "device", n % 25);
     weir_partition_prepare(partition, &event, &key);
     weir_partition_apply(partition, &event, &key, -1);
     weir_partition_record(partition, n, WEIR_OK);
