@@ -18,7 +18,7 @@ POINTS = {
     "sink_begin": (4, None),  # about to tell an alert that the other tells meanwhile
     "sink_kafka_put": (3, "not sent; it is tried again"),  # in a transaction that is still open
     "sink_kafka_committed": (3, None),  # told, and still in its queue
-    "publish_begin": (6, None),
+    "publish_begin": (3, None),
     "commit_put": (12, "fenced: somebody else"),
 }
 LEASE_S = 4

@@ -172,6 +172,7 @@ def within_memory(checks):
     limit, partitions, count = 128, 12, 100 if SANITIZED else 1500
     config = stream_config("behind-others", partitions, memory=f"{limit}MiB",
                            sessions={"max_open": 1000})
+    config.change(time={"idle_timeout": "1d"})  # counters of 400 days would want more
     for partition in range(partitions):
         begin = DAY + timedelta(days=partition > 0)
         t.produce(config.topic, list(bulky(begin, count)), partition)
