@@ -3,6 +3,9 @@
 #include "io/kafka_internal.h"
 #include "weir/clock.h"
 
+#define LEADER_LOOKS 20 /* for a partition that was just made, or whose leader just moved */
+#define LEADER_LOOK_MS 100
+
 static const char *name_of(const struct weir_consumer *consumer, int32_t topic) {
     WEIR_ASSERT(topic >= 0 && (size_t)topic < consumer->topics_len);
     return consumer->topics[topic].name;
@@ -69,8 +72,14 @@ int weir_consumer_range(struct weir_consumer *consumer, int32_t topic, int32_t p
 
 int weir_consumer_range_of(struct weir_consumer *consumer, const char *topic, int32_t partition,
                            int64_t *low, int64_t *high, struct weir_err *err) {
-    rd_kafka_resp_err_t code = rd_kafka_query_watermark_offsets(consumer->rk, topic, partition, low,
-                                                                high, WEIR_QUERY_TIMEOUT_MS);
+    rd_kafka_resp_err_t code;
+    for (int look = 1;; look++) {
+        code = rd_kafka_query_watermark_offsets(consumer->rk, topic, partition, low, high,
+                                                WEIR_QUERY_TIMEOUT_MS);
+        if (code != RD_KAFKA_RESP_ERR_NOT_LEADER_FOR_PARTITION || look == LEADER_LOOKS)
+            break;
+        weir_clock_sleep_ms(LEADER_LOOK_MS);
+    }
     if (code == RD_KAFKA_RESP_ERR_NO_ERROR)
         return 0;
     return failed(err, "the range", topic, partition, code);
