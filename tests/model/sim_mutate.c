@@ -35,7 +35,7 @@ static const struct patch patches[] = {
     {"claim-keeps-owner", weir_script_claim, "'HSET', KEYS[1], 'owner', ARGV[1],",
      "'HSET', KEYS[1], 'owner', redis.call('HGET', KEYS[1], 'owner') or ARGV[1],"},
     {"claim-no-state", weir_script_claim, "return {'OK', epoch,",
-     "if epoch == 3 then return {'OK', epoch, false} end\nreturn {'OK', epoch,"},
+     "if epoch == 3 then return {'OK', epoch, false, false} end\nreturn {'OK', epoch,"},
     {"publish-no-owner", weir_script_publish,
      "if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 'FENCED' end\n", ""},
     {"publish-no-previous", weir_script_publish,
