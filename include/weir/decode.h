@@ -113,9 +113,10 @@ void weir_decode(struct weir_decoder *decoder, const char *bytes, size_t len,
  * Where it does not say WEIR_BAD_JSON, both give the same, field by field. Where it does,
  * weir_decode says so too; or gives another reason for the record, which then has both faults; or
  * gives the events, as the fault is in what it skips. That is: numbers and words that no path leads
- * to; escapes in strings that are not taken, a NUL or half a surrogate pair among them; commas,
- * colons and the kind of each bracket in what no path goes into; and a number that no double or
- * 64-bit integer can hold (a mapped one makes its event bad_value, bad_time or bad_id).
+ * to, and quotes behind a backslash in them; escapes in strings that are not taken, a NUL or half a
+ * surrogate pair among them; commas, colons and the kind of each bracket in what no path goes into;
+ * and a number that no double or 64-bit integer can hold (a mapped one makes its event bad_value,
+ * bad_time or bad_id).
  *
  * Both reject everywhere: bytes that are not UTF-8, a string that does not close or holds a control
  * character, brackets that do not close, a byte after the end. */

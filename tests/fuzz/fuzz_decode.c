@@ -84,6 +84,10 @@ static bool is_closed(const char *bytes, size_t len) {
         }
         if (begun && open == 0 && (c == 0 || !strchr(" \t\r\n", c)))
             return false;
+        if (c == '\\' && i + 1 < len && (bytes[i + 1] == '"' || bytes[i + 1] == '\\')) {
+            i++; /* in a word: no string begins there */
+            continue;
+        }
         in_string = c == '"';
         if (c == '{' || c == '[')
             open++;
