@@ -256,6 +256,7 @@ def partitions_added(checks):
         log.total += len(keyed)
     log.partitions += 2
     weir.wait_log("partition claimed", 30, times=2 * f.PARTITIONS + 2)
+    log.more(4000)  # so that the windows move on with all of them
     log.wait_counted(config, weir)
     f.settle(config)
     sinks.wait_empty(config)
