@@ -415,13 +415,13 @@ def transactions_given_up(checks):
     weir = t.Weir(config).wait_log("partition claimed", times=f.PARTITIONS)
     t.wait_until(30, lambda: weir.metric("weir_records_total") == len(committed),
                  f"{len(committed)} records: {weir.metric('weir_records_total')}")
-    t.wait_until(10, lambda: weir.metric("weir_partition_lag") == 0, "no lag at the end")
-    t.wait_until(10, lambda: weir.metric("weir_partition_idle") == f.PARTITIONS, "all are idle")
+    weir.wait_metric("weir_partition_lag", 0, "no lag at the end")
+    weir.wait_metric("weir_partition_idle", f.PARTITIONS, "all are idle")
     checks.that(weir.metric("weir_worker_caught_up") == 1, "it has caught up")
     checks.equal(weir.stop(), 0, "exit code")
     # a restart at a place where only marks follow
     weir = t.Weir(config).wait_log("partition claimed", times=f.PARTITIONS)
-    t.wait_until(10, lambda: weir.metric("weir_partition_idle") == f.PARTITIONS, "idle again")
+    weir.wait_metric("weir_partition_idle", f.PARTITIONS, "idle again")
     checks.equal(weir.metric("weir_records_total"), 0, "records read again")
     sinks.wait_empty(config)
     checks.equal(weir.stop(), 0, "exit code")
@@ -451,7 +451,7 @@ def same_as_plain(checks, name, committed):
         weir = t.Weir(config)
         t.wait_until(30, lambda: weir.metric("weir_records_total") == len(committed),  # noqa: B023
                      "the committed records")
-        t.wait_until(10, lambda: weir.metric("weir_partition_lag") == 0, "no lag")  # noqa: B023
+        weir.wait_metric("weir_partition_lag", 0, "no lag")
         f.settle(config)
         sinks.wait_empty(config)
         checks.equal(weir.stop(), 0, "exit code")

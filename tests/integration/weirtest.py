@@ -426,6 +426,11 @@ class Weir:
             raise Failure(f"/metrics has no {name} {labels or ''}")
         return total
 
+    def wait_metric(self, name, want, what, seconds=10):
+        """Also of partitions, whose samples are there once one is claimed and shown."""
+        wait_until(seconds, lambda: f"\n{name}" in re.sub("#.*", "", self.http("/metrics")[1])
+                   and self.metric(name) == want, what)
+
     def wait_exit(self, seconds=20):
         try:
             return self.process.wait(seconds)
