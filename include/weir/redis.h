@@ -41,6 +41,11 @@ struct weir_reply {
 };
 void weir_reply_free(struct weir_reply *reply);
 
+/* What an error says of a reply that was not asked for: Redis's own words where it is an error. */
+const char *weir_reply_words(const struct weir_reply *reply);
+/* That error, -WEIR_ERR_UNREACHABLE. */
+int weir_reply_refuse(const struct weir_reply *reply, struct weir_err *err);
+
 /* What a command is answered with. */
 enum weir_shape {
     WEIR_SHAPE_TEXT,   /* a text or nil; `len` is 1 */

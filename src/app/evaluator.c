@@ -36,7 +36,7 @@ int weir_evaluator_keep_lease(struct weir_evaluator *e, struct weir_err *err) {
         return status;
     bool ours = reply->type == WEIR_REPLY_INTEGER && reply->integer == 1;
     if (reply->type == WEIR_REPLY_ERROR)
-        status = weir_err_set(err, WEIR_ERR_UNREACHABLE, "Redis answered: %s", reply->text);
+        status = weir_reply_refuse(reply, err);
     weir_reply_free(reply);
     weir_crash_point("lease_answered");
     if (ours && !e->leader) {

@@ -20,18 +20,13 @@ struct broom {
     size_t due;
 };
 
-static int redis_says(struct weir_err *err, const struct weir_reply *reply) {
-    return weir_err_set(err, WEIR_ERR_UNREACHABLE, "Redis answered: %s",
-                        reply->text ? reply->text : "something unexpected");
-}
-
 static int finish(struct broom *broom, struct weir_err *err) {
     int status = 0;
     for (; broom->due > 0 && status == 0; broom->due--) {
         struct weir_reply *reply = NULL;
         status = weir_redis_read(broom->redis, &reply, err);
         if (status == 0 && reply->type == WEIR_REPLY_ERROR)
-            status = redis_says(err, reply);
+            status = weir_reply_refuse(reply, err);
         weir_reply_free(reply);
         weir_crash_point("forget_swept");
     }
@@ -66,7 +61,7 @@ static int ask(struct weir_redis *redis, struct weir_reply **reply, enum weir_re
     int status = weir_redis_command(redis, reply, err, argc, argv, NULL);
     if (status != 0 || (*reply)->type == type || (*reply)->type == WEIR_REPLY_NIL)
         return status;
-    status = redis_says(err, *reply);
+    status = weir_reply_refuse(*reply, err);
     weir_reply_free(*reply);
     *reply = NULL;
     return status;

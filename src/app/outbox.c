@@ -106,9 +106,8 @@ static int send_letter(struct post *post, const struct letter *letter, struct we
 /* ---- the queue ---- */
 
 static int redis_says(struct post *post, const struct weir_reply *reply, struct weir_err *err) {
-    return weir_err_set(err, WEIR_ERR_UNREACHABLE, "Redis at %s: %.500s",
-                        weir_redis_name(post->redis),
-                        reply->type == WEIR_REPLY_ERROR ? reply->text : "an unexpected answer");
+    return weir_err_set(err, WEIR_ERR_UNREACHABLE, "Redis at %s answered: %.500s",
+                        weir_redis_name(post->redis), weir_reply_words(reply));
 }
 
 /* What was answered for goes before anything is read, so that it is not sent again. */

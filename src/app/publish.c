@@ -18,11 +18,6 @@ struct ranked {
  * as often as was published before. */
 #define HEAD_WORDS 5 /* token, previous number and word, this number and word */
 
-static int redis_says(struct weir_err *err, const struct weir_reply *reply) {
-    return weir_err_set(err, WEIR_ERR_UNREACHABLE, "Redis answered: %s",
-                        reply->text ? reply->text : "something unexpected");
-}
-
 /* ---- commands of the step ---- */
 
 void weir_publish_begin(struct weir_evaluator *e) {
@@ -106,7 +101,7 @@ int weir_publish_send(struct weir_evaluator *e, struct weir_err *err) {
     if (taken)
         weir_told_dropped(e, reply);
     if (reply->type == WEIR_REPLY_ERROR)
-        status = redis_says(err, reply);
+        status = weir_reply_refuse(reply, err);
     weir_reply_free(reply);
     if (done) {
         e->number++;
@@ -441,7 +436,7 @@ static int try_restore(struct weir_evaluator *e, struct weir_err *err) {
                  "it more; grant it",
                  WEIR_STR("why", reply->text), WEIR_LOG_END);
     else if (!e->restores)
-        status = redis_says(err, reply);
+        status = weir_reply_refuse(reply, err);
     weir_reply_free(reply);
     return status;
 }

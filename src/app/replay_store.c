@@ -26,8 +26,7 @@ static int ask(struct weir_redis *redis, struct weir_reply **reply, enum weir_re
     int status = weir_redis_command(redis, reply, err, field ? 3 : 2, words, NULL);
     if (status != 0 || (*reply)->type == type || (*reply)->type == WEIR_REPLY_NIL)
         return status;
-    status = weir_err_set(err, WEIR_ERR_UNREACHABLE, "Redis answered: %s",
-                          (*reply)->text ? (*reply)->text : "something unexpected");
+    status = weir_reply_refuse(*reply, err);
     weir_reply_free(*reply);
     *reply = NULL;
     return status;
@@ -87,7 +86,7 @@ static int set_lease(struct weir_redis *redis, const char *key, const char *toke
     int status =
         weir_redis_script(redis, &reply, err, &lease, 1, 3, (const char *[]){key, token, ms}, NULL);
     if (status == 0 && reply->type == WEIR_REPLY_ERROR)
-        status = weir_err_set(err, WEIR_ERR_UNREACHABLE, "Redis answered: %s", reply->text);
+        status = weir_reply_refuse(reply, err);
     *ours = status == 0 && reply->type == WEIR_REPLY_INTEGER && reply->integer == 1;
     weir_reply_free(reply);
     return status;

@@ -52,11 +52,6 @@ uint64_t weir_store_duplicates(const struct weir_store *s) {
     return s->duplicates;
 }
 
-static int redis_says(struct weir_err *err, const struct weir_reply *reply) {
-    return weir_err_set(err, WEIR_ERR_UNREACHABLE, "Redis answered: %s",
-                        reply->text ? reply->text : "something unexpected");
-}
-
 /* ---- claim and load ---- */
 
 static int load_values(struct weir_store *s, const char *tag, struct weir_partition *partition,
@@ -142,7 +137,7 @@ int weir_store_register(struct weir_store *s, const char *topic, int32_t first, 
     if (status == 0)
         status = weir_redis_read(s->redis, &reply, err);
     if (status == 0 && reply->type == WEIR_REPLY_ERROR)
-        status = redis_says(err, reply);
+        status = weir_reply_refuse(reply, err);
     weir_reply_free(reply);
     weir_words_close(&words);
     return status;
@@ -156,14 +151,14 @@ int weir_store_began(struct weir_store *s, const char *topic, int32_t partitions
     snprintf(count, sizeof count, "%d", partitions);
     int status = weir_redis_do(s->redis, &reply, err, "HSETNX", key, topic, count, NULL);
     if (status == 0 && reply->type == WEIR_REPLY_ERROR)
-        status = redis_says(err, reply);
+        status = weir_reply_refuse(reply, err);
     weir_reply_free(reply);
     reply = NULL;
     if (status == 0)
         status = weir_redis_do(s->redis, &reply, err, "HGET", key, topic, NULL);
     if (status == 0 &&
         (reply->type != WEIR_REPLY_TEXT || (*began = (int32_t)strtol(reply->text, NULL, 10)) <= 0))
-        status = redis_says(err, reply);
+        status = weir_reply_refuse(reply, err);
     weir_reply_free(reply);
     return status;
 }
@@ -267,9 +262,9 @@ int weir_store_claim(struct weir_store *s, const char *topic, int32_t number, ui
         status =
             weir_partition_import_meta(partition, reply->items[1]->text, reply->items[1]->len, err);
         if (status == 0)
-            status = redis_says(err, reply); /* its format is ours */
+            status = weir_reply_refuse(reply, err); /* its format is ours */
     } else if (!is_claim(reply)) {
-        status = redis_says(err, reply);
+        status = weir_reply_refuse(reply, err);
     } else {
         claim->epoch = reply->items[1]->integer;
         const struct weir_reply *state = reply->items[2];
@@ -299,7 +294,7 @@ static int load_script(struct weir_store *s, struct weir_err *err) {
     struct weir_reply *reply = NULL;
     status = weir_redis_do(s->redis, &reply, err, "SCRIPT", "LOAD", s->commit.body, NULL);
     if (status == 0 && reply->type == WEIR_REPLY_ERROR)
-        status = redis_says(err, reply);
+        status = weir_reply_refuse(reply, err);
     if (status == 0)
         s->script_loaded_in = weir_redis_generation(s->redis);
     weir_reply_free(reply);
@@ -396,7 +391,7 @@ static int verdict(const struct weir_reply *reply, struct weir_partition *partit
         {"ROLLEDBACK", WEIR_ROLLEDBACK}, {"GONE", WEIR_ROLLEDBACK},
     };
     if (reply->type != WEIR_REPLY_TEXT)
-        return redis_says(err, reply);
+        return weir_reply_refuse(reply, err);
     for (size_t i = 0; i < sizeof verdicts / sizeof verdicts[0]; i++) {
         if (strcmp(reply->text, verdicts[i].text) != 0)
             continue;
@@ -405,7 +400,7 @@ static int verdict(const struct weir_reply *reply, struct weir_partition *partit
             weir_partition_committed(partition);
         return 0;
     }
-    return redis_says(err, reply);
+    return weir_reply_refuse(reply, err);
 }
 
 int weir_store_committed(struct weir_store *s, struct weir_partition *partition,

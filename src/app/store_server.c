@@ -61,7 +61,7 @@ static int check_node(struct weir_redis *redis, size_t node, struct weir_err *er
                  WEIR_STR("server", server), WEIR_LOG_END);
     else
         status = weir_err_set(err, WEIR_ERR_UNREACHABLE, "Redis at %s answered: %s", server,
-                              reply->text ? reply->text : "something unexpected");
+                              weir_reply_words(reply));
     weir_reply_free(reply);
     return status;
 }

@@ -39,8 +39,7 @@ static int ask_one(const struct weir_redis_url *url, const struct weir_redis_hos
               !reply->items[1]->text ||
               !weir_redis_host_join(primary, reply->items[0]->text, reply->items[1]->text)))
         code = weir_err_set(err, WEIR_ERR_UNREACHABLE, "the Sentinel at %s answered: %.200s",
-                            sentinel->name,
-                            reply->type == WEIR_REPLY_ERROR ? reply->text : "something unexpected");
+                            sentinel->name, weir_reply_words(reply));
     weir_reply_free(reply);
     weir_conn_close(&conn);
     return code;

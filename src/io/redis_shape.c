@@ -13,6 +13,14 @@ static bool is_array(const struct weir_reply *reply, bool or_nil) {
     return true;
 }
 
+const char *weir_reply_words(const struct weir_reply *reply) {
+    return reply->type == WEIR_REPLY_ERROR ? reply->text : "something unexpected";
+}
+
+int weir_reply_refuse(const struct weir_reply *reply, struct weir_err *err) {
+    return weir_err_set(err, WEIR_ERR_UNREACHABLE, "Redis answered: %s", weir_reply_words(reply));
+}
+
 int weir_reply_expect(const struct weir_reply *reply, enum weir_shape shape, size_t len,
                       struct weir_err *err) {
     bool good = false;
@@ -29,6 +37,5 @@ int weir_reply_expect(const struct weir_reply *reply, enum weir_shape shape, siz
     }
     if (good)
         return 0;
-    return weir_err_set(err, WEIR_ERR_UNREACHABLE, "Redis answered: %s",
-                        reply->type == WEIR_REPLY_ERROR ? reply->text : "something unexpected");
+    return weir_reply_refuse(reply, err);
 }
