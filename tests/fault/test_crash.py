@@ -215,7 +215,7 @@ def random_kills(checks):
     life.end(ends, figures)
     for number in range(kills - 1):
         left = log.total - sum(t.offsets(redis, config, f.PARTITIONS))
-        if left < 5000 and log.hours < f.HOURS - 1:  # later, they would lie ahead of the clock
+        if left < 5000 and log.may_grow():
             log.more(20000)
         life = Life(config, t.Weir(config))
         (starting, claiming, at_work)[number % 3](life.weir, start_s)

@@ -117,14 +117,15 @@ def by_turns(checks):
 
 def members_come_and_go(checks):
     """Others join and leave every second, by SIGTERM and by kill -9, also those that lead."""
-    turns = 40 if f.LONG else 6
+    turns = 25 if f.LONG else 6
     log = f.Log(60000)
     sinks = f.Sinks()
     config = log.config("members", STEADILY, sinks.config())
     figures = f.Figures(f"{turns} members joined and left")
     members = [t.Weir(config).ready()]
     for turn in range(turns):
-        if sum(t.offsets(t.Redis(), config, f.PARTITIONS)) > log.total - 20000:
+        left = log.total - sum(t.offsets(t.Redis(), config, f.PARTITIONS))
+        if left < 20000 and log.may_grow():
             log.more(40000)
         begun = time.monotonic()
         members.append(t.Weir(config).wait_log("partition claimed", 40))
