@@ -1,13 +1,19 @@
 /* weir rekey: a topic copied into one that is keyed by session id. */
+#include <errno.h>
+#include <pthread.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "app/arguments.h"
 #include "app/commands.h"
 #include "app/rekey.h"
 #include "weir/log.h"
 #include "weir/shown.h"
+
+#define STOP_S 8 /* for what is on its way; README.md promises ten for the whole */
 
 static const char usage[] =
     "usage: weir rekey [--config FILE] --to TOPIC [--once] [--append]\n"
@@ -26,7 +32,8 @@ static const char usage[] =
     "\n"
     "SIGTERM and SIGINT commit what was copied and end. Without an answer of the brokers they end "
     "it\n"
-    "all the same, within seconds: what was not committed is copied at the next start.\n";
+    "all the same, within seconds: what was not committed is copied at the next start.\n"
+    "A second signal ends it at once.\n";
 
 struct rekey_options {
     const char *config, *to;
@@ -82,20 +89,42 @@ static int check(const struct weir_config *config, const char *to, struct weir_e
     return 0;
 }
 
-/* Kafka's threads inherit the mask, so signals wait, and are seen by is_stopping. */
-static void block_signals(void) {
-    sigset_t signals;
+/* ---- the signal to stop ---- */
+
+static atomic_bool stopping;
+
+static bool is_stopping(void) {
+    return atomic_load(&stopping);
+}
+
+/* The copy looks whether it is to stop, but librdkafka may wait for a broker past any time-out
+ * (rd_kafka_send_offsets_to_transaction, its issue 5456). Then, and at a second signal, the process
+ * ends as if it were killed, which a copy may be at any moment. */
+static void *wait_for_signal(void *set) {
+    int number;
+    sigwait(set, &number);
+    atomic_store(&stopping, true);
+    while (sigtimedwait(set, NULL, &(struct timespec){.tv_sec = STOP_S}) < 0 && errno == EINTR)
+        ; /* it was frozen meanwhile */
+    fputs("weir rekey: ended before Kafka answered; what was not committed is copied at the next "
+          "start\n",
+          stderr);
+    _exit(WEIR_ERR_UNREACHABLE);
+}
+
+/* Kafka's threads inherit the mask, so that the signals are left for the one that waits. */
+static void watch_signals(void) {
+    static sigset_t signals;
+    pthread_t thread;
     sigemptyset(&signals);
     sigaddset(&signals, SIGTERM);
     sigaddset(&signals, SIGINT);
     pthread_sigmask(SIG_BLOCK, &signals, NULL);
+    WEIR_ASSERT(pthread_create(&thread, NULL, wait_for_signal, &signals) == 0);
+    pthread_detach(thread);
 }
 
-static bool is_stopping(void) {
-    sigset_t came;
-    sigpending(&came);
-    return sigismember(&came, SIGTERM) == 1 || sigismember(&came, SIGINT) == 1;
-}
+/* ---- the copy ---- */
 
 static int copy(struct weir_rekey *rekey, struct weir_err *err) {
     for (;;) {
@@ -139,7 +168,7 @@ static int rekey(const struct weir_config *config, const struct rekey_options *o
     struct weir_err err;
     int status = check(config, options->to, &err);
     if (status == 0) {
-        block_signals();
+        watch_signals();
         status = weir_rekey_open(&r, config, options->to, options->once, options->append,
                                  is_stopping, &err);
     }

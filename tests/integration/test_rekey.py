@@ -268,6 +268,41 @@ def outage(checks):
           f"SIGTERM ended it in {ended:.1f} s with exit code {code}")
 
 
+def frozen_broker(checks):
+    """The broker takes connections and answers nothing, for which librdkafka may wait without end:
+    SIGTERM ends it all the same, a second one at once. Each record is in the copy once."""
+    if os.environ.get("WEIR_SANITIZED") == "tsan":
+        checks.skip("a frozen broker under the thread sanitizer: its waits take minutes")
+        return
+    private = t.Service("kafka")
+    config = stream_config("answers-nothing", brokers=private.env["KAFKA_BROKERS"])
+    _, lines = generated(config, 12000)
+    copy, brokers, rounds = f"{config.topic}.keyed", config.brokers, 9 if LONG else 3
+    shown = []
+    for number in range(rounds):
+        run = Rekey(config, copy).wait_log("group=")
+        produce_in_turn(config.topic, lines[number * len(lines) // rounds :
+                                            (number + 1) * len(lines) // rounds], brokers)
+        time.sleep(random.uniform(0, 1))
+        private.signal(signal.SIGSTOP)
+        time.sleep(random.uniform(0, 1))
+        begun = time.monotonic()
+        run.process.send_signal(signal.SIGTERM)
+        if number % 3 == 2:
+            time.sleep(1)
+            run.process.send_signal(signal.SIGTERM)
+        code = run.wait_exit(60)
+        took = time.monotonic() - begun
+        checks.that(code in (0, 3), f"exit code {code}: {run.log()[-800:]}")
+        most = 2 if number % 3 == 2 else 10
+        checks.that(took <= most, f"round {number}: ended {took:.1f} s after SIGTERM, not {most}")
+        shown.append(f"{took:.1f}")
+        private.signal(signal.SIGCONT)
+    rekey_once(config, copy)
+    check_copy(checks, copy, lines, "a frozen broker", brokers)
+    print(f"rekey: a frozen broker: SIGTERM ended it in {', '.join(shown)} s")
+
+
 def refusals(checks):
     config = stream_config("refused")
     t.produce(config.topic, [b"{}"], 0)
@@ -297,7 +332,7 @@ def refusals(checks):
 def main():
     t.need_services("kcat")
     checks = t.Checks("rekey")
-    checks.run(noticed, killed, in_order, shut_out, outage, refusals)
+    checks.run(noticed, killed, in_order, shut_out, outage, frozen_broker, refusals)
     checks.finish()
 
 
