@@ -1,14 +1,12 @@
 /* weir rekey: a topic copied into one that is keyed by session id. */
-#include <errno.h>
 #include <pthread.h>
 #include <signal.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "app/arguments.h"
 #include "app/commands.h"
+#include "app/deadline.h"
 #include "app/rekey.h"
 #include "weir/log.h"
 #include "weir/shown.h"
@@ -32,8 +30,7 @@ static const char usage[] =
     "\n"
     "SIGTERM and SIGINT commit what was copied and end. Without an answer of the brokers they end "
     "it\n"
-    "all the same, within seconds: what was not committed is copied at the next start.\n"
-    "A second signal ends it at once.\n";
+    "all the same, within seconds: what was not committed is copied at the next start.\n";
 
 struct rekey_options {
     const char *config, *to;
@@ -97,31 +94,21 @@ static bool is_stopping(void) {
     return atomic_load(&stopping);
 }
 
-/* The copy looks whether it is to stop, but librdkafka may wait for a broker past any time-out
- * (rd_kafka_send_offsets_to_transaction, its issue 5456). Then, and at a second signal, the process
- * ends as if it were killed, which a copy may be at any moment. */
-static void *wait_for_signal(void *set) {
-    int number;
-    sigwait(set, &number);
-    atomic_store(&stopping, true);
-    while (sigtimedwait(set, NULL, &(struct timespec){.tv_sec = STOP_S}) < 0 && errno == EINTR)
-        ; /* it was frozen meanwhile */
-    fputs("weir rekey: ended before Kafka answered; what was not committed is copied at the next "
-          "start\n",
-          stderr);
-    _exit(WEIR_ERR_UNREACHABLE);
-}
-
-/* Kafka's threads inherit the mask, so that the signals are left for the one that waits. */
+/* Kafka's threads inherit the mask, so that the signals are left for the deadline's. */
 static void watch_signals(void) {
     static sigset_t signals;
-    pthread_t thread;
     sigemptyset(&signals);
     sigaddset(&signals, SIGTERM);
     sigaddset(&signals, SIGINT);
     pthread_sigmask(SIG_BLOCK, &signals, NULL);
-    WEIR_ASSERT(pthread_create(&thread, NULL, wait_for_signal, &signals) == 0);
-    pthread_detach(thread);
+    weir_deadline_start(&(struct weir_deadline){
+        .signals = &signals,
+        .came = &stopping,
+        .seconds = STOP_S,
+        .code = WEIR_ERR_UNREACHABLE,
+        .area = "rekey",
+        .words = "ended before Kafka answered; what was not committed is copied at the next start",
+    });
 }
 
 /* ---- the copy ---- */

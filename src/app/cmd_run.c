@@ -4,11 +4,14 @@
 
 #include "app/arguments.h"
 #include "app/commands.h"
+#include "app/deadline.h"
 #include "app/service.h"
 #include "app/watchdog.h"
 #include "weir/clock.h"
 #include "weir/log.h"
 #include "weir/memory.h"
+
+#define STOP_S 15 /* systemd and others kill after 30 */
 
 static const char usage[] =
     "usage: weir run [--config FILE] [--rebuild]\n"
@@ -113,6 +116,16 @@ static void wait_for_end(struct weir_service *service, const struct weir_supervi
     }
 }
 
+static void set_deadline(int code) {
+    weir_deadline_start(&(struct weir_deadline){
+        .seconds = STOP_S,
+        .code = code,
+        .area = "run",
+        .words = "ended before everything had answered; nothing is lost, and what was not "
+                 "committed is read again",
+    });
+}
+
 int weir_cmd_run(int argc, char **argv) {
     struct run_options options = {0};
     struct weir_config *config = NULL;
@@ -145,6 +158,7 @@ int weir_cmd_run(int argc, char **argv) {
     }
     weir_supervisor_tell(supervisor, "STOPPING=1\nSTATUS=draining and committing");
     weir_watchdog_stop(watchdog);
+    set_deadline(status == 0 && weir_service_failed(&service) ? WEIR_ERR_UNREACHABLE : -status);
     struct weir_err ended;
     int stopped = weir_service_stop(&service, &ended);
     if (stopped != 0)

@@ -3,7 +3,7 @@
 #include "io/kafka_internal.h"
 #include "weir/clock.h"
 
-#define LEADER_LOOKS 20 /* for a partition that was just made, or whose leader just moved */
+#define LEADER_LOOKS 20 /* for a partition that was just made, or whose broker just came back */
 #define LEADER_LOOK_MS 100
 
 static const char *name_of(const struct weir_consumer *consumer, int32_t topic) {
@@ -11,10 +11,14 @@ static const char *name_of(const struct weir_consumer *consumer, int32_t topic) 
     return consumer->topics[topic].name;
 }
 
+static bool is_unknown(rd_kafka_resp_err_t code) {
+    return code == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART ||
+           code == RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC || code == RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION;
+}
+
 static int failed(struct weir_err *err, const char *what, const char *topic, int32_t partition,
                   rd_kafka_resp_err_t code) {
-    if (code == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART ||
-        code == RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC || code == RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION)
+    if (is_unknown(code))
         return weir_err_set(err, WEIR_ERR_INPUT,
                             "topic %s has no partition %" PRId32
                             " in Kafka; check kafka.topics, or make it",
@@ -76,7 +80,8 @@ int weir_consumer_range_of(struct weir_consumer *consumer, const char *topic, in
     for (int look = 1;; look++) {
         code = rd_kafka_query_watermark_offsets(consumer->rk, topic, partition, low, high,
                                                 WEIR_QUERY_TIMEOUT_MS);
-        if (code != RD_KAFKA_RESP_ERR_NOT_LEADER_FOR_PARTITION || look == LEADER_LOOKS)
+        bool again = code == RD_KAFKA_RESP_ERR_NOT_LEADER_FOR_PARTITION || is_unknown(code);
+        if (!again || look == LEADER_LOOKS)
             break;
         weir_clock_sleep_ms(LEADER_LOOK_MS);
     }

@@ -172,10 +172,34 @@ def long_step(checks):
     f.finish(checks, log, config, sinks, both, figures)
 
 
+def frozen_broker(checks):
+    """Kafka takes connections and answers nothing, for which librdkafka would wait without end: a
+    stop comes to its end all the same, and the next start counts on."""
+    private = t.Service("kafka")
+    log = f.Log(20000, private.env["KAFKA_BROKERS"])
+    log.undisturbed()
+    sinks, figures = f.Sinks(log.brokers), f.Figures("stopped before a frozen broker", 1)
+    config = log.config("stopped", f.SLOWLY, sinks.config())
+    first = t.Weir(config)
+    f.wait_progress(config, first)
+    private.signal(signal.SIGSTOP)
+    begun = time.monotonic()
+    first.signal(signal.SIGTERM)
+    checks.equal(first.wait_exit(60), 0, "exit code of a stop without Kafka")
+    took = time.monotonic() - begun
+    checks.that(took <= 20, f"the stop took {took:.1f} s")
+    private.signal(signal.SIGCONT)
+    begun = time.monotonic()
+    second = t.Weir(config).ready()
+    f.wait_progress(config, second)
+    figures.recovered.append(time.monotonic() - begun)
+    f.finish(checks, log, config, sinks, [second], figures.take(first), stopped_s=round(took, 1))
+
+
 def main():
     f.need_tools("kcat")
     checks = t.Checks("frozen")
-    checks.run(every_point, by_turns, members_come_and_go, long_step)
+    checks.run(every_point, by_turns, members_come_and_go, long_step, frozen_broker)
     checks.finish()
 
 

@@ -270,7 +270,7 @@ def outage(checks):
 
 def frozen_broker(checks):
     """The broker takes connections and answers nothing, for which librdkafka may wait without end:
-    SIGTERM ends it all the same, a second one at once. Each record is in the copy once."""
+    SIGTERM ends it all the same. Each record is in the copy once."""
     if os.environ.get("WEIR_SANITIZED") == "tsan":
         checks.skip("a frozen broker under the thread sanitizer: its waits take minutes")
         return
@@ -280,22 +280,18 @@ def frozen_broker(checks):
     copy, brokers, rounds = f"{config.topic}.keyed", config.brokers, 9 if LONG else 3
     shown = []
     for number in range(rounds):
-        run = Rekey(config, copy).wait_log("group=")
         produce_in_turn(config.topic, lines[number * len(lines) // rounds :
                                             (number + 1) * len(lines) // rounds], brokers)
+        run = Rekey(config, copy).wait_log("group=")
         time.sleep(random.uniform(0, 1))
         private.signal(signal.SIGSTOP)
         time.sleep(random.uniform(0, 1))
         begun = time.monotonic()
         run.process.send_signal(signal.SIGTERM)
-        if number % 3 == 2:
-            time.sleep(1)
-            run.process.send_signal(signal.SIGTERM)
         code = run.wait_exit(60)
         took = time.monotonic() - begun
         checks.that(code in (0, 3), f"exit code {code}: {run.log()[-800:]}")
-        most = 2 if number % 3 == 2 else 10
-        checks.that(took <= most, f"round {number}: ended {took:.1f} s after SIGTERM, not {most}")
+        checks.that(took <= 10, f"round {number}: ended {took:.1f} s after SIGTERM")
         shown.append(f"{took:.1f}")
         private.signal(signal.SIGCONT)
     rekey_once(config, copy)
