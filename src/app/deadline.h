@@ -12,9 +12,9 @@
 #include <stdatomic.h>
 
 struct weir_deadline {
-    const sigset_t *signals; /* blocked everywhere; the first of them begins it. NULL: now */
-    atomic_bool *came;       /* set then; may be NULL */
-    int seconds, code;       /* the process exits with it */
+    const sigset_t *signals;  /* blocked everywhere; the first of them begins it. NULL: now */
+    atomic_bool *came;        /* set then; may be NULL */
+    int seconds, code;        /* the process exits with it */
     const char *area, *words; /* of the warning in the log */
 };
 /* Once in a process; borrows all of it until the process ends. Owns a thread. */
