@@ -1,5 +1,4 @@
 /* weir rekey: a topic copied into one that is keyed by session id. */
-#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>

@@ -271,8 +271,8 @@ def outage(checks):
 def frozen_broker(checks):
     """The broker takes connections and answers nothing, for which librdkafka may wait without end:
     SIGTERM ends it all the same. Each record is in the copy once."""
-    if os.environ.get("WEIR_SANITIZED") == "tsan":
-        checks.skip("a frozen broker under the thread sanitizer: its waits take minutes")
+    if os.environ.get("WEIR_SANITIZED"):
+        checks.skip("a frozen broker under a sanitizer: nothing is left to find, it mostly waits")
         return
     private = t.Service("kafka")
     config = stream_config("answers-nothing", brokers=private.env["KAFKA_BROKERS"])
