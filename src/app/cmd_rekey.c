@@ -94,13 +94,13 @@ static bool is_stopping(void) {
 }
 
 /* Kafka's threads inherit the mask, so that the signals are left for the deadline's. */
-static void watch_signals(void) {
+static int watch_signals(struct weir_err *err) {
     static sigset_t signals;
     sigemptyset(&signals);
     sigaddset(&signals, SIGTERM);
     sigaddset(&signals, SIGINT);
     pthread_sigmask(SIG_BLOCK, &signals, NULL);
-    weir_deadline_start(&(struct weir_deadline){
+    bool started = weir_deadline_start(&(struct weir_deadline){
         .signals = &signals,
         .came = &stopping,
         .seconds = STOP_S,
@@ -108,6 +108,7 @@ static void watch_signals(void) {
         .area = "rekey",
         .words = "ended before Kafka answered; what was not committed is copied at the next start",
     });
+    return started ? 0 : weir_err_set(err, WEIR_ERR_REFUSED, "cannot start a thread");
 }
 
 /* ---- the copy ---- */
@@ -153,11 +154,11 @@ static int rekey(const struct weir_config *config, const struct rekey_options *o
     struct weir_rekey r;
     struct weir_err err;
     int status = check(config, options->to, &err);
-    if (status == 0) {
-        watch_signals();
+    if (status == 0)
+        status = watch_signals(&err);
+    if (status == 0)
         status = weir_rekey_open(&r, config, options->to, options->once, options->append,
                                  is_stopping, &err);
-    }
     if (status == 0) {
         say_begin(&r);
         status = copy(&r, &err);

@@ -116,8 +116,9 @@ static void wait_for_end(struct weir_service *service, const struct weir_supervi
     }
 }
 
+/* Without a thread for it the stop takes as long as it takes. */
 static void set_deadline(int code) {
-    weir_deadline_start(&(struct weir_deadline){
+    (void)weir_deadline_start(&(struct weir_deadline){
         .seconds = STOP_S,
         .code = code,
         .area = "run",

@@ -10,6 +10,7 @@
 
 #include <signal.h>
 #include <stdatomic.h>
+#include <stdbool.h>
 
 struct weir_deadline {
     const sigset_t *signals;  /* blocked everywhere; the first of them begins it. NULL: now */
@@ -17,7 +18,8 @@ struct weir_deadline {
     int seconds, code;        /* the process exits with it */
     const char *area, *words; /* of the warning in the log */
 };
-/* Once in a process; borrows all of it until the process ends. Owns a thread. */
-void weir_deadline_start(const struct weir_deadline *deadline);
+/* Once in a process; what it points to stays until the process ends. Owns a thread: false where a
+ * limit leaves none. */
+bool weir_deadline_start(const struct weir_deadline *deadline);
 
 #endif
