@@ -42,8 +42,8 @@ static int ask(struct order *order, struct weir_reply **reply, struct weir_err *
     int result = weir_redis_command(redis, reply, err, argc, argv, NULL);
     if (result != 0 || (*reply)->type == type)
         return result;
-    result = weir_err_set(err, WEIR_ERR_UNREACHABLE, "Redis at %s: %.500s", weir_redis_name(redis),
-                          weir_reply_words(*reply));
+    result = weir_err_set(err, WEIR_ERR_UNREACHABLE, "Redis at %s answered: %.500s",
+                          weir_redis_name(redis), weir_reply_words(*reply));
     weir_reply_free(*reply);
     *reply = NULL;
     return result;
